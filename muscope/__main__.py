@@ -1,0 +1,5 @@
+"""`python -m muscope` is the `muscope` command."""
+
+from muscope.cli import main
+
+main()

@@ -1,0 +1,5 @@
+"""muscope check"""
+
+
+def check() -> None:
+    """check"""

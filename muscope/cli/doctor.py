@@ -1,0 +1,5 @@
+"""muscope doctor"""
+
+
+def doctor() -> None:
+    """doctor"""

@@ -1,0 +1,5 @@
+"""muscope server"""
+
+
+def server() -> None:
+    """server"""

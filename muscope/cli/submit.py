@@ -1,0 +1,5 @@
+"""muscope submit"""
+
+
+def submit() -> None:
+    """submit"""

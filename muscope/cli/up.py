@@ -1,0 +1,5 @@
+"""muscope up"""
+
+
+def up() -> None:
+    """up"""

@@ -1,0 +1,5 @@
+"""muscope worker"""
+
+
+def worker() -> None:
+    """worker"""

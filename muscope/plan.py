@@ -1,0 +1,130 @@
+"""A spec becomes runs, runs become bundles, and both have a cost: all by arithmetic."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby, product
+
+from muscope import catalogue
+from muscope.catalogue import ActivationEntry
+from muscope.spec import MAX_RUNS, ModelSpec, RunSpec, StudySpec
+
+BYTES_PER_FLOAT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBundle:
+    """Runs of identical shapes, executed together as one stacked model."""
+
+    runs: tuple[RunSpec, ...]
+    flops: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a study will cost, before it is submitted."""
+
+    bundles: tuple[PlannedBundle, ...]
+    run_count: int
+    largest_parameters: int
+    flops: float
+    measurement_rows: int
+    warnings: tuple[str, ...]
+
+
+def plan(spec: StudySpec, *, max_runs: int = MAX_RUNS) -> Plan:
+    """Plan a study, or raise ValueError when its grid is larger than `max_runs`."""
+    if spec.run_count > max_runs:
+        raise ValueError(
+            f"the grid has {spec.run_count} runs, at most {max_runs} are allowed; "
+            "take fewer widths, depths, seeds or variants"
+        )
+    bundles = tuple(_bundles(spec))
+    return Plan(
+        bundles=bundles,
+        run_count=spec.run_count,
+        largest_parameters=max(_parameters(b.runs[0]) for b in bundles),
+        flops=sum(bundle.flops for bundle in bundles),
+        measurement_rows=sum(
+            len(bundle.runs) * (spec.steps + 1) * len(activations(bundle.runs[0]))
+            for bundle in bundles
+        ),
+        warnings=tuple(_warnings(spec)),
+    )
+
+
+def weights(run: RunSpec) -> tuple[catalogue.WeightEntry, ...]:
+    """The weights of the model that a run trains."""
+    entry = catalogue.MODELS[run.variant.model.name]
+    return entry.weights(run.width, run.depth, _options(run.variant.model))
+
+
+def activations(run: RunSpec) -> tuple[ActivationEntry, ...]:
+    """The activations that a run records."""
+    entry = catalogue.MODELS[run.variant.model.name]
+    return entry.activations(run.width, run.depth, _options(run.variant.model))
+
+
+def runs(spec: StudySpec) -> Iterator[RunSpec]:
+    """Every run of the grid: small widths first, so that a picture is there early."""
+    grid = product(spec.widths, spec.depths, spec.variants, range(spec.seeds))
+    for width, depth, variant, seed in grid:
+        yield RunSpec(
+            variant=variant,
+            width=width,
+            depth=depth,
+            base_width=spec.base_width or spec.widths[0],
+            base_depth=spec.base_depth or spec.depths[0],
+            seed=seed,
+            steps=spec.steps,
+        )
+
+
+def _bundles(spec: StudySpec) -> Iterator[PlannedBundle]:
+    """Runs of one model, optimizer, width and depth: they differ only in scalars."""
+    order = {key: number for number, key in enumerate(dict.fromkeys(map(_shape, runs(spec))))}
+    ordered = sorted(runs(spec), key=lambda run: order[_shape(run)])
+    for _, members in groupby(ordered, key=_shape):
+        group = tuple(members)
+        yield PlannedBundle(
+            runs=group,
+            flops=sum(map(_flops, group)),
+            memory_bytes=sum(map(_memory_bytes, group)),
+        )
+
+
+def _shape(run: RunSpec) -> tuple[str, str, int, int]:
+    variant = run.variant
+    optimizer = variant.optimizer.model_dump_json(exclude={"learning_rate"})
+    return (variant.model.model_dump_json(), optimizer, run.width, run.depth)
+
+
+def _options(model: ModelSpec) -> catalogue.Options:
+    return dict(model.options)
+
+
+def _parameters(run: RunSpec) -> int:
+    return sum(weight.parameters for weight in weights(run))
+
+
+def _flops(run: RunSpec) -> float:
+    """Forward and backward are three forwards; the last step is recorded by one more forward."""
+    forward = sum(weight.flops_per_example for weight in weights(run))
+    return float(forward) * run.variant.model.batch_size * (3 * run.steps + 1)
+
+
+def _memory_bytes(run: RunSpec) -> int:
+    """Weights, gradients, two moments; activations kept for the backward, and those at step 0."""
+    elements = sum(entry.elements_per_example for entry in activations(run))
+    return BYTES_PER_FLOAT * (4 * _parameters(run) + 3 * elements * run.variant.model.batch_size)
+
+
+def _warnings(spec: StudySpec) -> Iterator[str]:
+    if spec.seeds == 1:
+        yield "1 seed: no interval can be given, so nothing can be judged; take at least 3 seeds"
+    elif spec.seeds == 2:
+        yield "2 seeds: the interval has one degree of freedom and is very wide; take at least 3"
+    if len(spec.widths) < 4 or spec.widths[-1] < 8 * spec.widths[0]:
+        yield "fewer than 4 widths or less than a factor 8 between them: slopes will be uncertain"
+    if spec.widths[0] < 64:
+        yield f"smallest width {spec.widths[0]}: finite-width effects bend the lines"

@@ -1,0 +1,58 @@
+"""Settings, read once from the environment by an entry point and passed on from there."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def default_data_dir() -> Path:
+    """Where an installed muscope keeps its things, unless MUSCOPE_DATA_DIR says otherwise."""
+    return Path.home() / ".local" / "share" / "muscope"
+
+
+class Settings(BaseSettings):
+    """Every setting is an environment variable MUSCOPE_<NAME>."""
+
+    model_config = SettingsConfigDict(env_prefix="MUSCOPE_", frozen=True, extra="ignore")
+
+    data_dir: Path = Field(default_factory=default_data_dir)
+    database_url: str = ""
+    """SQLAlchemy URL; empty means an SQLite file in the data directory."""
+    broker_url: str = ""
+    """Celery broker URL; empty means files in the data directory."""
+    host: str = "127.0.0.1"
+    port: int = Field(default=8765, ge=0, le=65535)
+    allowed_hosts: str = ""
+    """Further `name:port` pairs, separated by commas, that a Host header may carry."""
+    token: str = ""
+    """Access token; empty means the one in the data directory, made when it is missing."""
+    max_runs: int = Field(default=2_000, ge=1, le=20_000)
+    lease_s: float = Field(default=30.0, gt=0)
+    heartbeat_s: float = Field(default=5.0, gt=0)
+    reap_s: float = Field(default=5.0, gt=0)
+    resend_s: float = Field(default=10.0, gt=0)
+    """A bundle still queued this long after its last message is sent again."""
+    stall_s: float = Field(default=600.0, gt=0)
+    threads: int = Field(default=0, ge=0)
+    """CPU threads of a worker's training process; 0 means as many as there are cores."""
+
+    @property
+    def database(self) -> str:
+        """The database URL in force."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'muscope.db'}"
+
+    @property
+    def broker(self) -> str:
+        """The broker URL in force."""
+        return self.broker_url or "filesystem://"
+
+    @property
+    def broker_dir(self) -> Path:
+        """Folder of the embedded broker."""
+        return self.data_dir / "broker"
+
+    @property
+    def token_file(self) -> Path:
+        """Where the access token is kept, mode 0600."""
+        return self.data_dir / "token"

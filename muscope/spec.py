@@ -1,0 +1,213 @@
+"""What a study asks and what a run is: frozen, validated, with a canonical digest."""
+
+import hashlib
+import json
+import unicodedata
+from typing import Annotated, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from muscope import catalogue
+from muscope.catalogue import OptionValue
+
+Entry = TypeVar("Entry")
+
+MAX_RUNS = 2_000
+"""Runs per study; the operator may raise it (`MUSCOPE_MAX_RUNS`), to 20 000 at most."""
+
+Width = Annotated[int, Field(ge=1, le=65_536)]
+Depth = Annotated[int, Field(ge=1, le=512)]
+Positive = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+
+
+class Frozen(BaseModel):
+    """Strict and frozen: unknown fields, numbers in quotes and infinities are refused."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class OptimizerSpec(Frozen):
+    """An optimizer of the catalogue with its base learning rate."""
+
+    name: str
+    learning_rate: Positive
+    options: dict[str, bool | int | float] = Field(default_factory=dict, validate_default=True)
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        entry = _entry("optimizer", self.name, catalogue.OPTIMIZERS)
+        _complete(self, entry.options)
+        return self
+
+
+class ParametrizationSpec(Frozen):
+    """A parametrization of the catalogue with its switches."""
+
+    name: str
+    options: dict[str, bool | int | float] = Field(default_factory=dict, validate_default=True)
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        entry = _entry("parametrization", self.name, catalogue.PARAMETRIZATION_ENTRIES)
+        _complete(self, entry.options)
+        return self
+
+    @property
+    def zero_readout(self) -> bool:
+        """Whether the readout starts at exactly zero."""
+        return bool(self.options["zero_readout"])
+
+
+class ModelSpec(Frozen):
+    """A model of the catalogue with its options and batch; its dataset comes with it."""
+
+    name: str
+    batch_size: Annotated[int, Field(ge=1, le=65_536)]
+    options: dict[str, bool | int | float] = Field(default_factory=dict, validate_default=True)
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        entry = _entry("model", self.name, catalogue.MODELS)
+        _complete(self, entry.options)
+        return self
+
+
+class Arm(Frozen):
+    """One model of a study with the optimizers that train it."""
+
+    model: ModelSpec
+    optimizers: Annotated[tuple[OptimizerSpec, ...], Field(min_length=1, max_length=64)]
+
+
+class Variant(Frozen):
+    """What gets one verdict: a model, a parametrization and an optimizer at its learning rate."""
+
+    model: ModelSpec
+    parametrization: ParametrizationSpec
+    optimizer: OptimizerSpec
+
+    @property
+    def key(self) -> str:
+        """Unique within a study; stable over processes, so fit for a URL, a row, a CSV cell."""
+        names = (self.model.name, self.parametrization.name, self.optimizer.name)
+        return "-".join((*names, f"{self.optimizer.learning_rate:g}", digest(self)[:6]))
+
+    @property
+    def label(self) -> str:
+        """The variant as a person says it."""
+        model = catalogue.MODELS[self.model.name].title
+        parametrization = catalogue.PARAMETRIZATION_ENTRIES[self.parametrization.name].title
+        optimizer = catalogue.OPTIMIZERS[self.optimizer.name].title
+        return f"{model} · {parametrization} · {optimizer} {self.optimizer.learning_rate:g}"
+
+
+class StudySpec(Frozen):
+    """One question: a grid of widths and depths for every variant, frozen at submission.
+
+    In a coordinate check a seed is an initialization; the batch is the same for every seed,
+    width and variant. Statistics are recorded at steps 0 to `steps`.
+    """
+
+    version: Literal[1] = 1
+    name: Annotated[str, Field(min_length=1, max_length=120)]
+    kind: Literal["coordinate_check"] = "coordinate_check"
+    arms: Annotated[tuple[Arm, ...], Field(min_length=1, max_length=16)]
+    parametrizations: Annotated[tuple[ParametrizationSpec, ...], Field(min_length=1, max_length=32)]
+    widths: Annotated[tuple[Width, ...], Field(min_length=2, max_length=64)]
+    depths: Annotated[tuple[Depth, ...], Field(min_length=1, max_length=64)] = (2,)
+    base_width: Width | None = None
+    base_depth: Depth | None = None
+    seeds: Annotated[int, Field(ge=1, le=64)] = 5
+    steps: Annotated[int, Field(ge=1, le=100_000)] = 4
+
+    @field_validator("name")
+    @classmethod
+    def _clean_name(cls, name: str) -> str:
+        if unicodedata.normalize("NFC", name) != name:
+            raise ValueError("the name must be in Unicode normal form C")
+        if any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in name):
+            raise ValueError("the name must not hold control or bidirectional characters")
+        if not name.strip():
+            raise ValueError("the name must not be blank")
+        return name
+
+    @field_validator("widths", "depths")
+    @classmethod
+    def _distinct_and_sorted(cls, values: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(values)) != len(values):
+            raise ValueError(f"the same value twice in {list(values)}")
+        return tuple(sorted(values))
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.base_width is None:
+            object.__setattr__(self, "base_width", self.widths[0])
+        if self.base_depth is None:
+            object.__setattr__(self, "base_depth", self.depths[0])
+        if self.base_width is not None and self.base_width > self.widths[-1]:
+            raise ValueError(f"base_width {self.base_width} is larger than every width")
+        if self.base_depth is not None and self.base_depth > self.depths[-1]:
+            raise ValueError(f"base_depth {self.base_depth} is larger than every depth")
+        for arm in self.arms:
+            for width in {*self.widths, self.base_width or 1}:
+                options = dict(arm.model.options)
+                complaint = catalogue.MODELS[arm.model.name].check(width, options)
+                if complaint:
+                    raise ValueError(f"model {arm.model.name!r}: {complaint}")
+        keys = [variant.key for variant in self.variants]
+        if len(set(keys)) != len(keys):
+            raise ValueError("the same variant (model, parametrization, optimizer) twice")
+        return self
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """Everything that gets a verdict of its own, in the order of the spec."""
+        return tuple(
+            Variant(model=arm.model, parametrization=parametrization, optimizer=optimizer)
+            for arm in self.arms
+            for optimizer in arm.optimizers
+            for parametrization in self.parametrizations
+        )
+
+    @property
+    def run_count(self) -> int:
+        """Runs in the grid, as a product: nothing is expanded before this is checked."""
+        optimizers = sum(len(arm.optimizers) for arm in self.arms)
+        variants = optimizers * len(self.parametrizations)
+        return variants * len(self.widths) * len(self.depths) * self.seeds
+
+
+class RunSpec(Frozen):
+    """One model trained once: everything that decides its numbers."""
+
+    variant: Variant
+    width: Width
+    depth: Depth
+    base_width: Width
+    base_depth: Depth
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)]
+    steps: Annotated[int, Field(ge=1, le=100_000)]
+
+
+def canonical_json(model: BaseModel) -> str:
+    """The one way a spec is written: sorted keys, no spaces, so that equal specs are equal text."""
+    data = model.model_dump(mode="json")
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(model: BaseModel) -> str:
+    """SHA-256 of the canonical JSON, in hex."""
+    return hashlib.sha256(canonical_json(model).encode()).hexdigest()
+
+
+def _entry(kind: str, name: str, entries: dict[str, Entry]) -> Entry:
+    if name not in entries:
+        raise ValueError(f"unknown {kind} {name!r}; allowed: {', '.join(entries)}")
+    return entries[name]
+
+
+def _complete(
+    model: OptimizerSpec | ParametrizationSpec | ModelSpec, known: tuple[catalogue.Option, ...]
+) -> None:
+    given: dict[str, OptionValue] = dict(model.options)
+    object.__setattr__(model, "options", catalogue.complete_options(given, known))

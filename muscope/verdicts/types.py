@@ -1,0 +1,81 @@
+"""What a judgement says: plain values that travel as JSON, so the server needs no scipy to read."""
+
+from pydantic import BaseModel, ConfigDict
+
+from muscope.vocabulary import CellVerdict, Role, Statistic
+
+
+class Judged(BaseModel):
+    """Frozen and closed: a verdict is never edited, only superseded."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Cell(Judged):
+    """The slope of one statistic of one tensor at one step, and what it means.
+
+    `slope` is the least-squares slope of log2(statistic, mean over seeds) on log2(width);
+    [`low`, `high`] its 90 % Student-t interval from the per-seed slopes (None with one seed);
+    all None where there is nothing to fit. `tolerance` is the half-width of *flat*. An
+    `exception` is the reason why a departure from flat is legal here. `expected` is theory's
+    exponent, None where it is unknown; `as_expected` says whether the slope agrees with it.
+    """
+
+    tensor: str
+    role: Role
+    depth: int
+    step: int
+    statistic: Statistic
+    verdict: CellVerdict
+    slope: float | None
+    low: float | None
+    high: float | None
+    seeds: int
+    widths: tuple[int, ...]
+    tolerance: float
+    smallest_detectable: float | None
+    exception: str | None
+    expected: float | None
+    as_expected: bool | None
+    source: str
+
+    @property
+    def counts(self) -> bool:
+        """Whether this cell can decide a verdict: not excused, not exactly zero."""
+        return self.exception is None and self.verdict is not CellVerdict.ZERO
+
+
+class TensorVerdict(Judged):
+    """A tensor's verdict: that of its worst non-excepted cell over l1 and change."""
+
+    tensor: str
+    role: Role
+    depth: int
+    verdict: CellVerdict
+    worst: Cell | None
+
+
+class VariantVerdict(Judged):
+    """A variant's verdict: that of its worst tensor. Badge, table and exit code all read this."""
+
+    variant: str
+    label: str
+    verdict: CellVerdict
+    final: bool
+    runs_judged: int
+    runs_planned: int
+    tensors: tuple[TensorVerdict, ...]
+    cells: tuple[Cell, ...]
+
+    @property
+    def worst(self) -> TensorVerdict | None:
+        """The tensor that decides."""
+        return next((t for t in self.tensors if t.verdict is self.verdict and t.worst), None)
+
+    def sentence(self) -> str:
+        """The verdict in words: `flat in all 19 tensors`, `grows in 7 of 19 tensors`."""
+        total = len(self.tensors)
+        if self.verdict is CellVerdict.FLAT:
+            return f"flat in all {total} tensors"
+        count = sum(tensor.verdict is self.verdict for tensor in self.tensors)
+        return f"{self.verdict.value} in {count} of {total} tensors"

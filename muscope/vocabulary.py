@@ -1,0 +1,112 @@
+"""The words of the field, spelled once: the same in code, column, URL, button and log."""
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a tensor is to the network; for weights, decided by which dimensions grow with width.
+
+    The first five are roles of weights (Yang et al. 2022, Appendix B). Activations carry the role
+    of the weight that makes them, or one of the last two.
+    """
+
+    EMBEDDING = "embedding"
+    HIDDEN = "hidden"
+    OUTPUT = "output"
+    VECTOR = "vector"
+    SCALAR = "scalar"
+    ATTENTION_LOGITS = "attention_logits"
+    RESIDUAL = "residual"
+
+
+class UpdateFamily(StrEnum):
+    """How the size of an optimizer's raw update depends on the gradient."""
+
+    SGD_LIKE = "sgd_like"
+    SIGN_LIKE = "sign_like"
+
+
+class TensorKind(StrEnum):
+    """Which of a tensor's four faces was measured."""
+
+    ACTIVATION = "activation"
+    WEIGHT = "weight"
+    GRADIENT = "gradient"
+    UPDATE = "update"
+
+
+class Statistic(StrEnum):
+    """One number per tensor and step: mean |x|, root mean square, mean |x_t - x_0|."""
+
+    L1 = "l1"
+    RMS = "rms"
+    CHANGE = "change"
+
+
+class CellVerdict(StrEnum):
+    """The judgement of one slope: one tensor, one step, one statistic."""
+
+    FLAT = "flat"
+    GROWS = "grows"
+    SHRINKS = "shrinks"
+    INCONCLUSIVE = "inconclusive"
+    ZERO = "zero"
+    DIVERGED = "diverged"
+
+
+class StudyIntent(StrEnum):
+    """What the user wants of a study; its state is derived from its runs."""
+
+    OPEN = "open"
+    CANCELLED = "cancelled"
+    DELETED = "deleted"
+
+
+class StudyState(StrEnum):
+    """Derived from the runs of a study, never stored."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class BundleState(StrEnum):
+    """Where a bundle stands; `running` exactly while it holds a lease."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class RunState(StrEnum):
+    """Where a run stands. `diverged` is a result; `failed` is reserved for faults."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    DIVERGED = "diverged"
+    OUT_OF_MEMORY = "out_of_memory"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the run has ended; terminal states never change."""
+        return self not in (RunState.QUEUED, RunState.RUNNING)
+
+
+class AttemptState(StrEnum):
+    """Where one execution of a bundle stands."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    LOST = "lost"
+    STALLED = "stalled"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
