@@ -161,6 +161,7 @@ def _gpt_weights(width: int, depth: int, options: Options) -> tuple[WeightEntry,
 def _gpt_activations(width: int, depth: int, options: Options) -> tuple[ActivationEntry, ...]:
     sequence, ratio = int(options["sequence_length"]), int(options["mlp_ratio"])
     heads = width // int(options["head_size"])
+    seen = sequence * (sequence + 1) // 2  # causal attention looks at the lower triangle only
     stream = sequence * width
     blocks = [
         ActivationEntry(f"blocks.{block}.{name}", role, elements)
@@ -169,7 +170,7 @@ def _gpt_activations(width: int, depth: int, options: Options) -> tuple[Activati
             ("attn.q", Role.HIDDEN, stream),
             ("attn.k", Role.HIDDEN, stream),
             ("attn.v", Role.HIDDEN, stream),
-            ("attn.logits", Role.ATTENTION_LOGITS, heads * sequence * sequence),
+            ("attn.logits", Role.ATTENTION_LOGITS, heads * seen),
             ("attn.out", Role.HIDDEN, stream),
             ("mlp.up", Role.HIDDEN, ratio * stream),
             ("mlp.out", Role.HIDDEN, stream),

@@ -8,11 +8,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from celery import Celery
+from kombu.exceptions import OperationalError
 
 from muscope.settings import Settings
 
 LOOK_FOR_WORK = "muscope.look_for_work"
+JUDGE_STUDY = "muscope.judge_study"
 QUEUE = "muscope"
+
+BROKER_ERRORS = (OperationalError, OSError)
+"""What sending raises while the broker is away: no harm, what is queued is sent again later."""
 
 
 def celery_app(settings: Settings) -> Celery:
@@ -41,6 +46,12 @@ def send(app: Celery, bundle_ids: Iterable[int]) -> None:
     """Tell the workers that these bundles are queued. Call it after the commit, never before."""
     for bundle_id in bundle_ids:
         app.send_task(LOOK_FOR_WORK, args=[bundle_id], queue=QUEUE, retry=False)
+
+
+def send_judgement(app: Celery, study_ids: Iterable[str]) -> None:
+    """Ask a worker for the final judgement that these studies still lack."""
+    for study_id in study_ids:
+        app.send_task(JUDGE_STUDY, args=[study_id], queue=QUEUE, retry=False)
 
 
 def _transport_options(settings: Settings) -> dict[str, Any]:

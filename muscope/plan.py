@@ -1,7 +1,8 @@
 """A spec becomes runs, runs become bundles, and both have a cost: all by arithmetic."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import lru_cache
 from itertools import groupby, product
 
 from muscope import catalogue
@@ -43,10 +44,10 @@ def plan(spec: StudySpec, *, max_runs: int = MAX_RUNS) -> Plan:
     return Plan(
         bundles=bundles,
         run_count=spec.run_count,
-        largest_parameters=max(_parameters(b.runs[0]) for b in bundles),
+        largest_parameters=max(_cost(bundle.runs[0]).parameters for bundle in bundles),
         flops=sum(bundle.flops for bundle in bundles),
         measurement_rows=sum(
-            len(bundle.runs) * (spec.steps + 1) * len(activations(bundle.runs[0]))
+            len(bundle.runs) * (spec.steps + 1) * _cost(bundle.runs[0]).tensors
             for bundle in bundles
         ),
         warnings=tuple(_warnings(spec)),
@@ -88,8 +89,8 @@ def _bundles(spec: StudySpec) -> Iterator[PlannedBundle]:
         group = tuple(members)
         yield PlannedBundle(
             runs=group,
-            flops=sum(map(_flops, group)),
-            memory_bytes=sum(map(_memory_bytes, group)),
+            flops=len(group) * _flops(group[0]),
+            memory_bytes=len(group) * _memory_bytes(group[0]),
         )
 
 
@@ -103,20 +104,49 @@ def _options(model: ModelSpec) -> catalogue.Options:
     return dict(model.options)
 
 
-def _parameters(run: RunSpec) -> int:
-    return sum(weight.parameters for weight in weights(run))
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """What one model of a shape takes, per example where that matters."""
+
+    parameters: int
+    forward_flops: int
+    elements: int
+    tensors: int
+
+
+def _cost(run: RunSpec) -> _Cost:
+    """The cost of any depth from depths 1 and 2, because every block costs the same."""
+    model = run.variant.model.model_dump_json()
+    first, second = (_cost_at(model, run.width, depth) for depth in (1, 2))
+    totals = zip(astuple(first), astuple(second), strict=True)
+    return _Cost(*(one + (run.depth - 1) * (two - one) for one, two in totals))
+
+
+@lru_cache(maxsize=1024)
+def _cost_at(model_json: str, width: int, depth: int) -> _Cost:
+    model = ModelSpec.model_validate_json(model_json)
+    entry, options = catalogue.MODELS[model.name], _options(model)
+    weight_entries = entry.weights(width, depth, options)
+    activation_entries = entry.activations(width, depth, options)
+    return _Cost(
+        parameters=sum(weight.parameters for weight in weight_entries),
+        forward_flops=sum(weight.flops_per_example for weight in weight_entries),
+        elements=sum(activation.elements_per_example for activation in activation_entries),
+        tensors=len(activation_entries),
+    )
 
 
 def _flops(run: RunSpec) -> float:
     """Forward and backward are three forwards; the last step is recorded by one more forward."""
-    forward = sum(weight.flops_per_example for weight in weights(run))
+    forward = _cost(run).forward_flops
     return float(forward) * run.variant.model.batch_size * (3 * run.steps + 1)
 
 
 def _memory_bytes(run: RunSpec) -> int:
     """Weights, gradients, two moments; activations kept for the backward, and those at step 0."""
-    elements = sum(entry.elements_per_example for entry in activations(run))
-    return BYTES_PER_FLOAT * (4 * _parameters(run) + 3 * elements * run.variant.model.batch_size)
+    cost = _cost(run)
+    per_model = 4 * cost.parameters + 3 * cost.elements * run.variant.model.batch_size
+    return BYTES_PER_FLOAT * per_model
 
 
 def _warnings(spec: StudySpec) -> Iterator[str]:

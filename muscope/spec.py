@@ -15,6 +15,9 @@ Entry = TypeVar("Entry")
 MAX_RUNS = 2_000
 """Runs per study; the operator may raise it (`MUSCOPE_MAX_RUNS`), to 20 000 at most."""
 
+LARGEST_GRID = 20_000
+"""What an operator may allow at most; nothing is compared or expanded beyond it."""
+
 Width = Annotated[int, Field(ge=1, le=65_536)]
 Depth = Annotated[int, Field(ge=1, le=512)]
 Positive = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
@@ -108,7 +111,7 @@ class StudySpec(Frozen):
     width and variant. Statistics are recorded at steps 0 to `steps`.
     """
 
-    version: Literal[1] = 1
+    version: Annotated[int, Field(ge=1, le=1)] = 1
     name: Annotated[str, Field(min_length=1, max_length=120)]
     kind: Literal["coordinate_check"] = "coordinate_check"
     arms: Annotated[tuple[Arm, ...], Field(min_length=1, max_length=16)]
@@ -154,6 +157,8 @@ class StudySpec(Frozen):
                 complaint = catalogue.MODELS[arm.model.name].check(width, options)
                 if complaint:
                     raise ValueError(f"model {arm.model.name!r}: {complaint}")
+        if self.run_count > LARGEST_GRID:
+            raise ValueError(f"the grid has {self.run_count} runs, more than {LARGEST_GRID}")
         keys = [variant.key for variant in self.variants]
         if len(set(keys)) != len(keys):
             raise ValueError("the same variant (model, parametrization, optimizer) twice")

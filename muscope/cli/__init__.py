@@ -1,5 +1,7 @@
 """The command line: one file per command, registered here."""
 
+import os
+
 import typer
 
 from muscope.cli import check, db, doctor, server, submit, up, worker
@@ -22,4 +24,6 @@ app.add_typer(db.app, name="db")
 
 def main() -> None:
     """Entry point of the console script."""
+    # read when torch loads OpenMP: threads that wait by spinning starve whatever shares the cores
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app()

@@ -1,5 +1,29 @@
-"""muscope db"""
+"""muscope db: create or upgrade the schema of the database."""
 
 import typer
 
 app = typer.Typer(help="The database: create or upgrade its schema.", no_args_is_help=True)
+
+
+@app.callback()
+def db() -> None:
+    """The database: create or upgrade its schema."""
+
+
+@app.command()
+def upgrade() -> None:
+    """Create the database or bring its schema up to date; safe to repeat."""
+    # --help must not wait for sqlalchemy.
+    from muscope.settings import Settings
+    from muscope.storage import schema
+    from muscope.storage.database import open_database
+
+    db = open_database(Settings())
+    try:
+        revision = schema.upgrade(db)
+    except schema.SchemaError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(3) from error
+    finally:
+        db.close()
+    typer.echo(f"{db.name} has schema {revision}.")

@@ -1,5 +1,86 @@
-"""muscope server"""
+"""muscope server: the web app alone; `muscope up` starts it together with a worker."""
+
+import errno
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    import socket
+
+    from muscope.settings import Settings
+
+REFUSED_EXIT = 1
+SETTING_EXIT = 2
+SCHEMA_EXIT = 3
 
 
-def server() -> None:
-    """server"""
+def server(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on [MUSCOPE_HOST, 127.0.0.1].")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Port to listen on; 0 takes a free one [MUSCOPE_PORT, 8765]."
+        ),
+    ] = None,
+) -> None:
+    """Serve pages and API; exits 3 when the database needs `muscope db upgrade`."""
+    # --help must not wait for fastapi and sqlalchemy
+    from muscope import access
+    from muscope.storage.schema import SchemaError
+    from muscope_server.app import create_app
+    from muscope_server.serve import serve
+
+    settings = _settings(host, port)
+    with _bind(settings) as listener:
+        settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+        try:
+            app = create_app(settings)
+        except SchemaError as error:
+            _refuse(str(error), SCHEMA_EXIT)
+        except access.AccessError as error:
+            _refuse(f"{error}.", REFUSED_EXIT)
+        typer.echo(f"muscope is at {access.url(settings)}")
+        serve(app, listener)
+
+
+def _settings(host: str | None, port: int | None) -> "Settings":
+    # --help must not wait for pydantic
+    from pydantic import ValidationError
+
+    from muscope.settings import Settings
+
+    given = {"host": host, "port": port}
+    try:
+        return Settings().model_copy(update={k: v for k, v in given.items() if v is not None})
+    except ValidationError as error:
+        for fault in error.errors():
+            name = "_".join(("MUSCOPE", *map(str, fault["loc"]))).upper()
+            typer.echo(f"{name}: {fault['msg']}, not {fault['input']!r}.", err=True)
+        raise typer.Exit(SETTING_EXIT) from None
+
+
+def _bind(settings: "Settings") -> "socket.socket":
+    # --help must not wait for uvicorn
+    from muscope_server.serve import bind
+
+    try:
+        return bind(settings.host, settings.port)
+    except OSError as error:
+        _refuse(_bind_sentence(settings, error), REFUSED_EXIT)
+
+
+def _bind_sentence(settings: "Settings", error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"Port {settings.port} on {settings.host} is taken, perhaps by another muscope; "
+            "stop that, or choose another with --port."
+        )
+    return f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}."
+
+
+def _refuse(sentence: str, code: int) -> NoReturn:
+    typer.echo(sentence, err=True)
+    raise typer.Exit(code)

@@ -1,5 +1,133 @@
-"""muscope submit"""
+"""muscope submit: send a study in a file to a server, and wait for its verdict if asked."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from muscope.cli.remote import Remote
+    from muscope.plan import Plan
+
+DEFAULT_URL = "http://127.0.0.1:8765"
+POLL_S = 0.5
+JUDGING_S = 30.0
+"""How long a final verdict may come after the last run."""
+
+INCOMPLETE_EXIT = 1
+REFUSED_EXIT = 2
 
 
-def submit() -> None:
-    """submit"""
+def submit(
+    study: Annotated[Path, typer.Argument(help="The study as YAML or JSON.", show_default=False)],
+    url: Annotated[
+        str, typer.Option(help="Address of the server.", envvar="MUSCOPE_URL")
+    ] = DEFAULT_URL,
+    token: Annotated[
+        str,
+        typer.Option(
+            help="Access token; else that of the data directory.",
+            envvar="MUSCOPE_TOKEN",
+            show_default=False,
+        ),
+    ] = "",
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Wait for the verdict and print it.")
+    ] = False,
+) -> None:
+    """Submit a study; exits 0 when it is accepted (with --wait: finished), 1 if not all of it ran,
+    2 when it is refused or no server answers.
+    """
+    # --help must not wait for pydantic
+    from muscope import plan, spec_file
+    from muscope.cli.remote import Remote, RemoteError
+    from muscope.spec import LARGEST_GRID, canonical_json
+
+    try:
+        spec = spec_file.read(study)
+        _print_plan(plan.plan(spec, max_runs=LARGEST_GRID))
+        remote = Remote(url, token or _token_of_the_data_dir())
+        created = remote.submit(canonical_json(spec))
+        typer.echo(f"study {created['id']}: {remote.url}{created['url']}")
+        if wait:
+            raise typer.Exit(_wait(remote, created["id"]))
+    except (ValueError, RemoteError) as error:
+        _refuse(str(error))
+
+
+def _print_plan(planned: "Plan") -> None:
+    typer.echo(
+        f"{planned.run_count} runs in {len(planned.bundles)} bundles, largest model "
+        f"{planned.largest_parameters:,} parameters, {planned.flops:.2g} FLOPs, "
+        f"{planned.measurement_rows:,} measurements"
+    )
+    for warning in planned.warnings:
+        typer.echo(f"note: {warning}")
+
+
+def _token_of_the_data_dir() -> str:
+    # --help must not wait for pydantic
+    from muscope.settings import Settings
+
+    file = Settings().token_file
+    if not file.exists():
+        _refuse(f"there is no token in {file}; say it with --token or MUSCOPE_TOKEN")
+    return file.read_text().strip()
+
+
+def _wait(remote: "Remote", study_id: str) -> int:
+    # --help must not wait for rich
+    from rich.console import Console
+
+    from muscope.cli.table import verdict_table
+    from muscope.verdicts.types import VariantVerdict
+
+    state = _follow(remote, study_id)
+    verdicts = [VariantVerdict.model_validate(entry) for entry in _final(remote, study_id)]
+    if verdicts:
+        Console().print(verdict_table(verdicts))
+    typer.echo(f"study {study_id} is {state}")
+    return 0 if state == "finished" and verdicts else INCOMPLETE_EXIT
+
+
+def _follow(remote: "Remote", study_id: str) -> str:
+    """Show progress until the study has ended; give its state."""
+    import time
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+    with Progress(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()) as bar:
+        task = bar.add_task("runs", total=None)
+        while True:
+            study = remote.study(study_id)
+            bar.update(task, total=study["runs"], completed=study["runs"] - _open_runs(study))
+            if not _open_runs(study):
+                return str(study["state"])
+            time.sleep(POLL_S)
+
+
+def _open_runs(study: dict[str, Any]) -> int:
+    return sum(study["counts"].get(state, 0) for state in ("queued", "running"))
+
+
+def _final(remote: "Remote", study_id: str) -> list[dict[str, Any]]:
+    """The verdicts, final if they become so in time."""
+    import time
+
+    deadline = time.monotonic() + JUDGING_S
+    while True:
+        found = remote.verdicts(study_id)
+        is_final = bool(found) and all(entry["final"] for entry in found)
+        if is_final or time.monotonic() > deadline or not _has_rows(remote, study_id):
+            return found
+        time.sleep(POLL_S)
+
+
+def _has_rows(remote: "Remote", study_id: str) -> bool:
+    counts = remote.study(study_id)["counts"]
+    return bool(counts.get("finished", 0) or counts.get("diverged", 0))
+
+
+def _refuse(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(REFUSED_EXIT)

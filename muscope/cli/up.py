@@ -1,5 +1,49 @@
-"""muscope up"""
+"""`muscope up`: the whole product on one machine, supervised, ended by Ctrl-C."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 
-def up() -> None:
-    """up"""
+def up(
+    demo: Annotated[
+        bool | None,
+        typer.Option(
+            "--demo/--no-demo", help="Submit the demo study; unasked, only to an empty database."
+        ),
+    ] = None,
+    leave: Annotated[
+        bool,
+        typer.Option(
+            "--exit",
+            help="Submit the demo, print its verdicts, leave: 0 if they are as expected.",
+        ),
+    ] = False,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder of database, broker, token and logs."),
+    ] = None,
+) -> None:
+    """Start server and worker, print the address, and keep them running until Ctrl-C."""
+    # --help must not wait for pydantic and SQLAlchemy
+    from muscope.cli import house
+    from muscope.cli.preflight import Refusal
+    from muscope.settings import Settings
+
+    if leave and demo is False:
+        raise typer.BadParameter("--exit waits for the demo, so it does not go with --no-demo")
+    given = {"host": host, "port": port, "data_dir": data_dir and data_dir.absolute()}
+    settings = Settings().model_copy(
+        update={name: value for name, value in given.items() if value is not None}
+    )
+    try:
+        code = house.run(settings, demo=True if leave else demo, leave=leave)
+    except Refusal as refusal:
+        typer.echo(f"muscope up: {refusal}", err=True)
+        raise typer.Exit(2) from refusal
+    raise typer.Exit(code)

@@ -1,5 +1,28 @@
-"""muscope worker"""
+"""`muscope worker`: execute what is queued."""
+
+import os
+from typing import Annotated
+
+import typer
 
 
-def worker() -> None:
-    """worker"""
+def worker(
+    name: Annotated[
+        str, typer.Option(help="Name of this worker; workers of one machine need different names.")
+    ] = "muscope",
+) -> None:
+    """Execute queued bundles until stopped."""
+    # Celery reads this when it is imported: SIGTERM then hands the running bundle back
+    os.environ["REMAP_SIGTERM"] = "SIGQUIT"
+    # --help must not wait for Celery and SQLAlchemy
+    from muscope.cli import log
+    from muscope.settings import Settings
+    from muscope.storage.schema import SchemaError
+    from muscope_worker import app
+
+    log.to_stderr()
+    try:
+        raise typer.Exit(app.run(Settings(), name=name))
+    except SchemaError as error:
+        typer.echo(f"muscope worker: {error}", err=True)
+        raise typer.Exit(3) from error

@@ -54,6 +54,10 @@ class TensorVerdict(Judged):
     verdict: CellVerdict
     worst: Cell | None
 
+    def size(self) -> float:
+        """|slope| of the worst cell, 0 where there is none."""
+        return abs(self.worst.slope or 0.0) if self.worst else 0.0
+
 
 class VariantVerdict(Judged):
     """A variant's verdict: that of its worst tensor. Badge, table and exit code all read this."""
@@ -69,12 +73,29 @@ class VariantVerdict(Judged):
 
     @property
     def worst(self) -> TensorVerdict | None:
-        """The tensor that decides."""
-        return next((t for t in self.tensors if t.verdict is self.verdict and t.worst), None)
+        """The tensor that decides; of several, the one with the largest |slope|."""
+        deciding = [t for t in self.tensors if t.verdict is self.verdict and t.worst]
+        return max(deciding, key=TensorVerdict.size, default=None)
+
+    def power(self) -> str | None:
+        """What this grid could not have told, and what would help; None where it decided."""
+        cell = self.worst.worst if self.worst else None
+        if self.verdict is not CellVerdict.INCONCLUSIVE or cell is None:
+            return None
+        if len(cell.widths) < 2:
+            return "one width gives no slope: add widths"
+        if cell.seeds < 2:
+            return "one seed gives no interval: add seeds"
+        if cell.smallest_detectable is None:
+            return None
+        detectable = f"{cell.smallest_detectable:.2f}"
+        return f"a slope below {detectable} cannot be told from flat here: add seeds or widths"
 
     def sentence(self) -> str:
         """The verdict in words: `flat in all 19 tensors`, `grows in 7 of 19 tensors`."""
         total = len(self.tensors)
+        if not total:
+            return "nothing measured yet"
         if self.verdict is CellVerdict.FLAT:
             return f"flat in all {total} tensors"
         count = sum(tensor.verdict is self.verdict for tensor in self.tensors)

@@ -1,0 +1,215 @@
+"""What `muscope check` does: read, plan, train, judge, print, write."""
+
+import json
+import math
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+
+from muscope import catalogue, plan, presets, spec_file
+from muscope.cli import preflight
+from muscope.cli.preflight import Refusal
+from muscope.cli.table import verdict_table
+from muscope.cli.training_view import TrainingView
+from muscope.plan import Plan
+from muscope.records import Sample
+from muscope.reports import csv, html
+from muscope.reports.html import ReportInput, ReportRun
+from muscope.settings import Settings
+from muscope.spec import RunSpec, StudySpec, digest
+from muscope.verdicts import acceptance
+from muscope.verdicts.types import VariantVerdict
+from muscope.vocabulary import CellVerdict, RunState
+
+CAN_FAIL = (
+    CellVerdict.GROWS,
+    CellVerdict.SHRINKS,
+    CellVerdict.INCONCLUSIVE,
+    CellVerdict.DIVERGED,
+)
+AS_HOPED, NOT_AS_HOPED = 0, 1
+WIDTH_WITHOUT_TERMINAL = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What is printed and written at the end."""
+
+    as_json: bool
+    report: Path | None
+    csv: Path | None
+
+
+@dataclass(slots=True)
+class Trained:
+    """All that training gave: the samples, and every run with its last loss."""
+
+    samples: list[Sample] = field(default_factory=list)
+    ended: list[tuple[RunSpec, float]] = field(default_factory=list)
+
+    def runs_judged(self) -> dict[str, int]:
+        """Runs that gave their rows, per variant."""
+        return dict(Counter(run.variant.key for run, _ in self.ended))
+
+
+def run(path: Path | None, outputs: Outputs, *, fail_on: str, threads: int) -> int:
+    """Check a study, or the demo without one, and give the exit code."""
+    words = _failing_words(fail_on)
+    spec, planned = _planned(path)
+    _can_be_written(outputs)
+    preflight.torch_is_installed()
+    trained, verdicts = _train(spec, planned, threads=threads)
+    asked_for_demo = path is None and not words
+    complaints = acceptance.complaints(spec, verdicts) if asked_for_demo else []
+    _print(spec, verdicts, complaints, as_json=outputs.as_json)
+    if asked_for_demo and not outputs.as_json:
+        _print_demo(complaints)
+    _write(spec, trained, verdicts, outputs)
+    failed = any(verdict.verdict in words for verdict in verdicts)
+    return NOT_AS_HOPED if failed or complaints else AS_HOPED
+
+
+def _failing_words(text: str) -> frozenset[CellVerdict]:
+    given = [word.strip() for word in text.split(",") if word.strip()]
+    allowed = [verdict.value for verdict in CAN_FAIL]
+    for word in given:
+        if word not in allowed:
+            raise Refusal(f"--fail-on knows {', '.join(allowed)}; got {word!r}")
+    return frozenset(CellVerdict(word) for word in given)
+
+
+def _planned(path: Path | None) -> tuple[StudySpec, Plan]:
+    try:
+        spec = spec_file.read(path) if path else presets.demo.demo()
+        return spec, plan.plan(spec, max_runs=Settings().max_runs)
+    except ValueError as error:
+        raise Refusal(str(error)) from error
+
+
+def _can_be_written(outputs: Outputs) -> None:
+    """Refuse before the training, not after it."""
+    for path in filter(None, (outputs.report, outputs.csv)):
+        if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
+            raise Refusal(f"{path} cannot be written; name a file in a folder that is there")
+
+
+def _train(
+    spec: StudySpec, planned: Plan, *, threads: int
+) -> tuple[Trained, tuple[VariantVerdict, ...]]:
+    trained = Trained()
+    verdicts: tuple[VariantVerdict, ...] = ()
+    with TrainingView(planned, _console(sys.stderr)) as view:
+        # only now torch and scipy, which take seconds: a mistake in the study is said at once
+        from muscope import in_process
+        from muscope.lab import engine
+        from muscope.verdicts.judge import judge
+
+        engine.set_threads(threads)
+        for arrival in in_process.train(planned.bundles):
+            trained.samples.extend(arrival.samples)
+            if arrival.step == spec.steps:
+                trained.ended.extend(zip(arrival.bundle.runs, arrival.losses, strict=True))
+                final = len(trained.ended) == planned.run_count
+                judged = trained.runs_judged()
+                verdicts = judge(spec, trained.samples, runs_judged=judged, final=final)
+            view.show(arrival.bundle, arrival.step, verdicts)
+    return trained, verdicts
+
+
+def _console(file: TextIO) -> Console:
+    """A console as wide as its terminal; a file or pipe gets lines of 100 columns."""
+    return Console(file=file, width=None if file.isatty() else WIDTH_WITHOUT_TERMINAL)
+
+
+def _print(
+    spec: StudySpec,
+    verdicts: Sequence[VariantVerdict],
+    complaints: Sequence[str],
+    *,
+    as_json: bool,
+) -> None:
+    if as_json:
+        print(json.dumps(_as_data(spec, verdicts, complaints), indent=2, ensure_ascii=False))
+        return
+    _console(sys.stdout).print(verdict_table(verdicts))
+
+
+def _print_demo(complaints: Sequence[str]) -> None:
+    """Whether the demo showed what it should, and if not, why."""
+    console = _console(sys.stdout)
+    console.print()
+    for complaint in complaints:
+        console.print(f"✕ not as it should be: {complaint}", style="red", highlight=False)
+    if not complaints:
+        console.print("✓ as it should be: SP grows with width, µP keeps its size", style="green")
+
+
+def _as_data(
+    spec: StudySpec, verdicts: Sequence[VariantVerdict], complaints: Sequence[str]
+) -> dict[str, object]:
+    return {
+        "study": spec.model_dump(mode="json"),
+        "digest": digest(spec),
+        "verdicts": [
+            {"sentence": verdict.sentence(), **verdict.model_dump(mode="json")}
+            for verdict in verdicts
+        ],
+        "complaints": list(complaints),
+    }
+
+
+def _write(
+    spec: StudySpec, trained: Trained, verdicts: Sequence[VariantVerdict], outputs: Outputs
+) -> None:
+    if outputs.csv:
+        rows = map(csv.row, trained.samples)
+        with outputs.csv.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(csv.lines(rows))
+        print(f"measurements: {outputs.csv}", file=sys.stderr)
+    if outputs.report:
+        outputs.report.write_text(_report(spec, trained, verdicts), encoding="utf-8")
+        print(f"report: {outputs.report}", file=sys.stderr)
+
+
+def _report(spec: StudySpec, trained: Trained, verdicts: Sequence[VariantVerdict]) -> str:
+    report = ReportInput(
+        spec=spec,
+        verdicts=verdicts,
+        samples=trained.samples,
+        runs=[_report_run(run, loss) for run, loss in trained.ended],
+        environment=_environment(spec),
+        created_at=datetime.now(UTC),
+    )
+    return html.render(report)
+
+
+def _report_run(run: RunSpec, loss: float) -> ReportRun:
+    return ReportRun(
+        variant=run.variant.key,
+        width=run.width,
+        depth=run.depth,
+        seed=run.seed,
+        state=RunState.FINISHED if math.isfinite(loss) else RunState.DIVERGED,
+        train_loss=loss,
+    )
+
+
+def _environment(spec: StudySpec) -> dict[str, str]:
+    """Versions, device and the digest of the data: they decide the numbers."""
+    # torch is there by now: something was trained
+    from muscope.lab import data, environment
+
+    here = environment.describe()
+    names = {catalogue.MODELS[arm.model.name].dataset for arm in spec.arms}
+    return {
+        "torch": here.torch_version,
+        "device": here.device,
+        **{f"data {name}": data.digest(name) for name in sorted(names)},
+    }

@@ -1,0 +1,101 @@
+"""A muscope server over HTTP: the few calls that the command line needs."""
+
+import json
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
+from http.client import HTTPException
+from typing import Any
+
+TIMEOUT_S = 30.0
+TRIES = 3
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class RemoteError(RuntimeError):
+    """The server refused, or could not be reached; the message is for the user."""
+
+
+class Remote:
+    """A server and the token for it."""
+
+    def __init__(self, url: str, token: str) -> None:
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise RemoteError(f"{url!r} is not the address of a server; say http://name:port")
+        self.url = f"{parts.scheme}://{parts.netloc}"
+        self._token = token
+        # A proxy of the environment would look for 127.0.0.1 on its own machine.
+        direct = [urllib.request.ProxyHandler({})] if parts.hostname in _LOOPBACK else []
+        self._opener = urllib.request.build_opener(_NoRedirect(), *direct)
+
+    def submit(self, spec_json: str) -> dict[str, Any]:
+        """Create a study; safe to repeat when the answer was lost, so it is."""
+        key = {"Idempotency-Key": str(uuid.uuid4())}
+        for tries_left in reversed(range(TRIES)):
+            try:
+                return self._call("POST", "/api/v1/studies", spec_json.encode(), key)
+            except _UnreachableError:
+                if not tries_left:
+                    raise
+                time.sleep(1.0)
+        raise AssertionError("unreachable")
+
+    def study(self, study_id: str) -> dict[str, Any]:
+        """A study and how far it is."""
+        return self._call("GET", f"/api/v1/studies/{study_id}")
+
+    def verdicts(self, study_id: str) -> list[dict[str, Any]]:
+        """The verdicts of a study."""
+        found: list[dict[str, Any]] = self._call("GET", f"/api/v1/studies/{study_id}/verdicts")[
+            "verdicts"
+        ]
+        return found
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        request = urllib.request.Request(self.url + path, data=body, method=method)
+        request.add_header("Authorization", f"Bearer {self._token}")
+        request.add_header("Content-Type", "application/json")
+        for name, value in (headers or {}).items():
+            request.add_header(name, value)
+        try:
+            with self._opener.open(request, timeout=TIMEOUT_S) as answer:
+                content: dict[str, Any] = json.load(answer)
+                return content
+        except urllib.error.HTTPError as error:
+            with error:
+                raise RemoteError(_sentence(error.code, error.read())) from None
+        except (OSError, HTTPException, ValueError) as error:
+            reason = getattr(error, "reason", error)
+            raise _UnreachableError(
+                f"no muscope answers at {self.url} ({reason}); start one with `muscope up`, or say "
+                "where it is with --url"
+            ) from None
+
+
+class _UnreachableError(RemoteError):
+    """The server did not answer; it may be there again in a moment."""
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """The API never redirects, and the token must not follow somebody else's."""
+
+    def redirect_request(self, *args: Any) -> None:
+        """Follow nothing."""
+
+
+def _sentence(status: int, body: bytes) -> str:
+    try:
+        error = json.loads(body)["error"]
+        fields = [f"  {field['path'] or 'study'}: {field['message']}" for field in error["fields"]]
+        return "\n".join([error["message"], *(fields if len(fields) > 1 else [])])
+    except (ValueError, KeyError, TypeError):
+        return f"the server answered with status {status}; is it a muscope?"

@@ -1,0 +1,1 @@
+"""The lab: trains stacked models and measures them. The only room that imports torch."""

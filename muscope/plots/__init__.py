@@ -1,0 +1,1 @@
+"""Judgement becomes plain info, and info becomes a figure."""

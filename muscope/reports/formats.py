@@ -1,0 +1,109 @@
+"""Numbers and words as a person reads them: the filters of every template."""
+
+import math
+from datetime import datetime
+
+from muscope.vocabulary import CellVerdict, Statistic
+
+SIGNS = {
+    CellVerdict.FLAT: "→",
+    CellVerdict.GROWS: "↗",
+    CellVerdict.SHRINKS: "↘",
+    CellVerdict.INCONCLUSIVE: "?",
+    CellVerdict.ZERO: "0",
+    CellVerdict.DIVERGED: "✕",
+}
+STATISTIC_TITLES = {
+    Statistic.L1: "size (l1)",
+    Statistic.CHANGE: "change since step 0",
+    Statistic.RMS: "size (rms)",
+}
+
+
+_LARGE = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_BYTES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+
+
+def sign(verdict: CellVerdict) -> str:
+    """The symbol of a verdict; it always stands beside the word, never alone."""
+    return SIGNS[verdict]
+
+
+def words(value: str) -> str:
+    """An identifier as words: `out_of_memory` is read as `out of memory`."""
+    return value.replace("_", " ")
+
+
+def statistic_title(statistic: Statistic) -> str:
+    """What a statistic measures, with its short name."""
+    return STATISTIC_TITLES[statistic]
+
+
+def slope(value: float | None) -> str:
+    """An exponent with its sign and two decimals; a true minus, so that digits align."""
+    if value is None:
+        return "–"
+    text = f"{value:+.2f}".replace("-", "−")
+    return "0.00" if text in ("+0.00", "−0.00") else text
+
+
+def exponent(value: float | None) -> str:
+    """An exponent that theory gives, as short as it is: `0`, `+½`, `−½`, `+1`."""
+    if value is None:
+        return "–"
+    if value == 0:
+        return "0"
+    number = {0.5: "½", 1.5: "1½"}.get(abs(value), f"{abs(value):g}")
+    return ("+" if value > 0 else "−") + number
+
+
+def quantity(value: float) -> str:
+    """A large count with three digits: `1.23 M`."""
+    if not math.isfinite(value):
+        return str(value)
+    for size, letter in _LARGE:
+        if abs(value) >= size:
+            return f"{value / size:.3g} {letter}"
+    return f"{value:.0f}"
+
+
+def size(value: float) -> str:
+    """Bytes in the binary unit that leaves a readable number: `12.3 MiB`."""
+    for unit, name in _BYTES:
+        if abs(value) >= unit:
+            return f"{value / unit:.3g} {name}"
+    return f"{value:.0f} B"
+
+
+def decimal(value: float | None) -> str:
+    """A measured number with four significant digits; what is not a number says so."""
+    if value is None:
+        return "–"
+    if math.isnan(value):
+        return "not a number"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return f"{value:.4g}"
+
+
+def duration(seconds: float | None) -> str:
+    """A duration in the unit that fits: `0.8 s`, `2 min 5 s`, `1 h 12 min`."""
+    if seconds is None:
+        return "–"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def moment(at: datetime | None) -> str:
+    """A UTC time to the second; pages turn it into the reader's own with a `time` element."""
+    return "–" if at is None else at.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 run`, `12 runs`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

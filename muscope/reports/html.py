@@ -1,0 +1,167 @@
+"""The report: one HTML file that opens offline, makes no request, and holds everything."""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import yaml
+from markupsafe import Markup
+
+from muscope import __version__, assets
+from muscope.plots import coordinate_check, drawing
+from muscope.records import Sample
+from muscope.reports import card, slope_table, templating
+from muscope.reports.card import Card
+from muscope.reports.slope_table import SlopeTable
+from muscope.spec import StudySpec
+from muscope.verdicts.types import VariantVerdict
+from muscope.vocabulary import RunState, Statistic
+
+STATISTICS = (Statistic.L1, Statistic.CHANGE)
+"""What a report draws and tabulates: the two that decide verdicts."""
+STYLES = ("css/tokens.css", "css/components.css", "css/report.css", "vendor/plotly.css")
+SCRIPTS = ("vendor/plotly-cartesian.min.js", "js/draw.js", "js/report.js")
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRun:
+    """One run as the report lists it."""
+
+    variant: str
+    width: int
+    depth: int
+    seed: int
+    state: RunState
+    train_loss: float | None = None
+    seconds: float | None = None
+    device: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportInput:
+    """All that a report says, from a database or straight from the lab.
+
+    `environment` is printed as it is: versions, device, digest of the data.
+    """
+
+    spec: StudySpec
+    verdicts: Sequence[VariantVerdict]
+    samples: Sequence[Sample]
+    runs: Sequence[ReportRun]
+    environment: Mapping[str, str]
+    created_at: datetime
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A figure with its summary in words; `figure` is None where the page fetches it."""
+
+    title: str
+    statistic: Statistic
+    summary: str
+    url: str = ""
+    figure: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the report's template prints, in a file or as the preview in a page."""
+
+    title: str
+    question: str
+    created_at: datetime
+    cards: tuple[Card, ...]
+    tables: tuple[SlopeTable, ...]
+    runs: tuple[ReportRun, ...]
+    labels: Mapping[str, str]
+    environment: Mapping[str, str]
+    spec_yaml: str
+    charts: tuple[Chart, ...] = field(default=())
+
+
+QUESTION = (
+    "Does anything in the network grow or shrink as it gets wider? If the parametrization is "
+    "right, every tensor and its change stay of the same size, and what was tuned on a small "
+    "model holds for a large one."
+)
+
+
+def content(report: ReportInput, charts: Sequence[Chart]) -> Content:
+    """The words and tables of a report, with the charts that go with them."""
+    return Content(
+        title=report.title or report.spec.name,
+        question=QUESTION,
+        created_at=report.created_at,
+        cards=card.cards(report.spec, list(report.verdicts)),
+        tables=tuple(
+            slope_table.slope_table(verdict, statistic)
+            for verdict in report.verdicts
+            for statistic in STATISTICS
+        ),
+        runs=tuple(report.runs),
+        labels={variant.key: variant.label for variant in report.spec.variants},
+        environment={"muscope": __version__, **report.environment},
+        spec_yaml=spec_yaml(report.spec),
+        charts=tuple(charts),
+    )
+
+
+def render(report: ReportInput) -> str:
+    """The self-contained file: styles, script and figures inside, allowed by their hashes."""
+    style = "\n".join(_static(name) for name in STYLES)
+    # one element for Plotly, one module for our few lines: each is allowed by its own hash
+    plotly, module = _static(SCRIPTS[0]), "\n".join(_static(name) for name in SCRIPTS[1:])
+    return (
+        templating.environment()
+        .get_template("report.html")
+        .render(
+            content=content(report, drawn_charts(report)),
+            style=Markup(style),
+            plotly=Markup(plotly),
+            module=Markup(module),
+            style_hash=csp_hash(style),
+            script_hashes=f"{csp_hash(plotly)} {csp_hash(module)}",
+        )
+    )
+
+
+def drawn_charts(report: ReportInput) -> tuple[Chart, ...]:
+    """Every variant's figures, drawn."""
+    judged = {verdict.variant: verdict for verdict in report.verdicts}
+    charts = []
+    for variant in report.spec.variants:
+        key = variant.key
+        samples = [sample for sample in report.samples if sample.variant == key]
+        for statistic in STATISTICS:
+            found = coordinate_check.info(
+                samples, judged.get(key), statistic, spec=report.spec, title=variant.label
+            )
+            charts.append(
+                Chart(
+                    title=variant.label,
+                    statistic=statistic,
+                    summary=coordinate_check.summary(found),
+                    figure=drawing.figure(found),
+                )
+            )
+    return tuple(charts)
+
+
+def spec_yaml(spec: StudySpec) -> str:
+    """The spec as YAML that can be pasted into the form or submitted from a file."""
+    return yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def csp_hash(text: str) -> str:
+    """The source expression that allows exactly this element."""
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'"
+
+
+def _static(name: str) -> str:
+    return (assets.frontend() / "static" / name).read_text(encoding="utf-8")

@@ -1,0 +1,73 @@
+"""What executes, what executed, and on what: for the pages of workers and the report."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from muscope.storage.tables import attempt, bundle, study
+from muscope.vocabulary import AttemptState, BundleState
+
+
+@dataclass(frozen=True, slots=True)
+class RunningBundle:
+    """A bundle that a worker trains now."""
+
+    worker_id: str
+    bundle_id: int
+    study_id: str
+    study_name: str
+    step: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """On what an attempt ran; an attempt that never got so far says nothing."""
+
+    device: str
+    torch_version: str
+    code_version: str
+    data_digest: str
+
+
+def running(conn: Connection) -> list[RunningBundle]:
+    """Every live attempt with its study."""
+    query = (
+        select(attempt, study.c.id.label("study_id"), study.c.name.label("study_name"))
+        .join(bundle, bundle.c.id == attempt.c.bundle_id)
+        .join(study, study.c.id == bundle.c.study_id)
+        .where(attempt.c.state == AttemptState.RUNNING)
+        .order_by(attempt.c.id)
+    )
+    return [
+        RunningBundle(row.worker_id, row.bundle_id, row.study_id, row.study_name, row.last_step)
+        for row in conn.execute(query)
+    ]
+
+
+def waiting(conn: Connection) -> int:
+    """How many bundles wait for a worker."""
+    query = select(func.count()).select_from(bundle).where(bundle.c.state == BundleState.QUEUED)
+    return int(conn.execute(query).scalar_one())
+
+
+def surroundings(conn: Connection, study_id: str) -> list[Surroundings]:
+    """On what the finished attempts of a study ran, each combination once."""
+    columns = (
+        attempt.c.device, attempt.c.torch_version, attempt.c.code_version, attempt.c.data_digest,
+    )  # fmt: skip
+    query = (
+        select(*columns)
+        .distinct()
+        .join(bundle, bundle.c.id == attempt.c.bundle_id)
+        .where(bundle.c.study_id == study_id, attempt.c.device.is_not(None))
+        .order_by(*columns)
+    )
+    return [
+        Surroundings(
+            device=row.device,
+            torch_version=row.torch_version,
+            code_version=row.code_version,
+            data_digest=row.data_digest,
+        )
+        for row in conn.execute(query)
+    ]

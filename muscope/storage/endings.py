@@ -1,0 +1,227 @@
+"""How executions end, and what becomes of their bundle and its runs: the state machine's arrows.
+
+Every function runs under the lock of the study's row. Terminal states never change: only runs
+that have not ended are touched.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from muscope.storage import events
+from muscope.storage.database import now
+from muscope.storage.events import NewEvent
+from muscope.storage.measurements import tallies
+from muscope.storage.tables import attempt, bundle, run
+from muscope.vocabulary import AttemptState, BundleState, RunState
+
+MAX_LOSSES = 3
+"""Deaths of the training process after which its run is poison."""
+SPLIT_AFTER = 2
+"""Deaths after which a bundle is split, so that only the guilty run fails."""
+MAX_VANISHINGS = 10
+"""Times that a worker may vanish or be suspended with one bundle."""
+LONGEST_BACK_OFF_S = 60.0
+
+POISON = "E_POISON"
+OPEN_RUN = run.c.state.in_((RunState.QUEUED, RunState.RUNNING))
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """An attempt with its bundle and study: what an ending is about."""
+
+    study_id: str
+    bundle_id: int
+    attempt_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why runs ended: nothing to say, or a code and a sentence."""
+
+    code: str | None = None
+    text: str | None = None
+
+
+def end_attempt(
+    conn: Connection, execution: Execution, state: AttemptState, *, reason: str | None = None
+) -> bool:
+    """Let a live attempt end; False when it has ended already."""
+    ended = conn.execute(
+        update(attempt)
+        .where(attempt.c.id == execution.attempt_id, attempt.c.state == AttemptState.RUNNING)
+        .values(state=state, ended_at=now(), end_reason=reason)
+        .returning(attempt.c.attempt_no, attempt.c.worker_id)
+    ).first()
+    if ended is None:
+        return False
+    data: dict[str, str | int | None] = {
+        "bundle": execution.bundle_id,
+        "attempt": ended.attempt_no,
+        "worker": ended.worker_id,
+        "state": state.value,
+        "reason": reason,
+    }
+    events.append(conn, execution.study_id, "attempt_ended", data=data)
+    return True
+
+
+def end_bundle(
+    conn: Connection,
+    bundle_id: int,
+    state: BundleState,
+) -> None:
+    """Let a bundle end and drop its lease."""
+    values = {"state": state, "lease_token": None, "lease_until": None, "worker_id": None}
+    conn.execute(update(bundle).where(bundle.c.id == bundle_id).values(values))
+
+
+def requeue(conn: Connection, execution: Execution, *, back_off_s: float = 0.0) -> None:
+    """Back to the queue: its runs wait again, and a new message is due."""
+    values = {
+        "state": BundleState.QUEUED,
+        "lease_token": None,
+        "lease_until": None,
+        "worker_id": None,
+        "last_sent_at": None,
+    }
+    conn.execute(
+        update(bundle)
+        .where(bundle.c.id == execution.bundle_id)
+        .values(values)
+        .values(not_before=now() + back_off_s if back_off_s else None)
+    )
+    move_runs(conn, execution.study_id, execution.bundle_id, RunState.QUEUED)
+
+
+def move_runs(conn: Connection, study_id: str, bundle_id: int, state: RunState) -> None:
+    """Move the open runs of a bundle to `queued` or `running`, one event each."""
+    moving = open_runs(conn, bundle_id)
+    ids = [row.id for row in moving]
+    conn.execute(update(run).where(run.c.id.in_(ids)).values(state=state))
+    events.append_all(conn, study_id, [_moved(row, state) for row in moving])
+
+
+def end_runs(
+    conn: Connection, study_id: str, bundle_id: int, state: RunState, reason: Reason
+) -> None:
+    """Let the open runs of a bundle end; the rows of its last attempt are kept and count."""
+    ending = open_runs(conn, bundle_id)
+    last = last_attempt(conn, bundle_id)
+    kept = tallies(conn, last, [row.id for row in ending]) if last is not None else {}
+    for row in ending:
+        tally = kept.get(row.id)
+        rows = tally.count if tally is not None else 0
+        conn.execute(
+            update(run)
+            .where(run.c.id == row.id)
+            .values(
+                state=state,
+                accepted_attempt=last if rows else None,
+                row_count=rows,
+                digest=tally.hex() if tally is not None and rows else None,
+                error_code=reason.code,
+                error_text=reason.text,
+                ended_at=now(),
+            )
+        )
+    events.append_all(conn, study_id, [_moved(row, state, reason.code) for row in ending])
+
+
+def lose(conn: Connection, execution: Execution, *, reason: str, counts_as_loss: bool) -> None:
+    """An attempt is gone: cancel if that was wished, give up if it is poison, else queue again."""
+    requested = _row(conn, execution.bundle_id).cancel_requested
+    state = AttemptState.CANCELLED if requested else AttemptState.LOST
+    if not end_attempt(conn, execution, state, reason=reason):
+        return
+    if requested:
+        cancel_bundle(conn, execution.study_id, execution.bundle_id)
+        return
+    row = _count(conn, execution.bundle_id, counts_as_loss=counts_as_loss)
+    if row.losses >= MAX_LOSSES or row.vanishings >= MAX_VANISHINGS:
+        _give_up(conn, execution, row)
+        return
+    requeue(conn, execution, back_off_s=_back_off_s(row.losses + row.vanishings))
+    if counts_as_loss and row.losses == SPLIT_AFTER:
+        _split(conn, execution.bundle_id)
+
+
+def cancel_bundle(conn: Connection, study_id: str, bundle_id: int) -> None:
+    """Let a bundle and its open runs end as cancelled."""
+    end_bundle(conn, bundle_id, BundleState.CANCELLED)
+    end_runs(conn, study_id, bundle_id, RunState.CANCELLED, Reason())
+
+
+def open_runs(conn: Connection, bundle_id: int) -> Sequence[Row[int, str]]:
+    """Id and state of the runs of a bundle that have not ended, in order."""
+    query = select(run.c.id, run.c.state).where(run.c.bundle_id == bundle_id, OPEN_RUN)
+    return conn.execute(query.order_by(run.c.ordinal)).all()
+
+
+def last_attempt(conn: Connection, bundle_id: int) -> int | None:
+    """The id of the latest attempt of a bundle."""
+    query = select(attempt.c.id).where(attempt.c.bundle_id == bundle_id)
+    return conn.execute(query.order_by(attempt.c.attempt_no.desc()).limit(1)).scalar()
+
+
+def _moved(row: Row[int, str], state: RunState, code: str | None = None) -> NewEvent:
+    data = None if code is None else {"code": code}
+    return NewEvent("run_state", row.id, row.state, state, data)
+
+
+def _count(conn: Connection, bundle_id: int, *, counts_as_loss: bool) -> Row[int, int]:
+    column = bundle.c.losses if counts_as_loss else bundle.c.vanishings
+    return conn.execute(
+        update(bundle)
+        .where(bundle.c.id == bundle_id)
+        .values({column: column + 1})
+        .returning(bundle.c.losses, bundle.c.vanishings)
+    ).one()
+
+
+def _back_off_s(ends: int) -> float:
+    return min(LONGEST_BACK_OFF_S, float(2 ** (ends - 1)))
+
+
+def _row(conn: Connection, bundle_id: int) -> Row[*tuple[object, ...]]:
+    return conn.execute(select(bundle).where(bundle.c.id == bundle_id)).one()
+
+
+def _give_up(conn: Connection, execution: Execution, row: Row[int, int]) -> None:
+    if row.losses >= MAX_LOSSES:
+        what = f"The process that trained this run died {row.losses} times"
+    else:
+        what = f"The worker of this run vanished {row.vanishings} times"
+    ends = select(attempt).where(
+        attempt.c.bundle_id == execution.bundle_id, attempt.c.state == AttemptState.LOST
+    )
+    history = "; ".join(
+        f"attempt {end.attempt_no} on {end.worker_id}: {end.end_reason}"
+        for end in conn.execute(ends.order_by(attempt.c.attempt_no))
+    )
+    text = f"{what}, so it is not tried again. Lately: {history}."
+    end_bundle(conn, execution.bundle_id, BundleState.FAILED)
+    end_runs(
+        conn,
+        execution.study_id,
+        execution.bundle_id,
+        RunState.FAILED,
+        Reason(POISON, text),
+    )
+
+
+def _split(conn: Connection, bundle_id: int) -> None:
+    """One run stays, every other gets a bundle of its own with the same history of losses."""
+    old = _row(conn, bundle_id)
+    leaving = open_runs(conn, bundle_id)[1:]
+    share = old.need_memory // (len(leaving) + 1)
+    kept = ("study_id", "queue", "losses", "vanishings", "not_before", "need_plugin", "protocol")
+    values = {name: getattr(old, name) for name in kept}
+    values |= {"state": BundleState.QUEUED, "need_memory": share}
+    for row in leaving:
+        new = insert(bundle).values(values)
+        new_id = conn.execute(new.returning(bundle.c.id)).scalar_one()
+        conn.execute(update(run).where(run.c.id == row.id).values(bundle_id=new_id))
+    conn.execute(update(bundle).where(bundle.c.id == bundle_id).values(need_memory=share))

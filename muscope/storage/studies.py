@@ -1,0 +1,399 @@
+"""Studies and their runs: create in one transaction, read with a derived state, cancel."""
+
+import base64
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from muscope import plan
+from muscope.plan import Plan
+from muscope.spec import RunSpec, StudySpec, canonical_json, digest
+from muscope.storage import endings, events, nonfinite
+from muscope.storage.database import now
+from muscope.storage.events import moment
+from muscope.storage.leases import lock_study
+from muscope.storage.tables import (
+    attempt,
+    bundle,
+    idempotency,
+    progress,
+    run,
+    study,
+    tensor,
+)
+from muscope.vocabulary import BundleState, RunState, StudyIntent, StudyState
+
+QUEUE = "muscope"
+_TRAIN_LOSS = nonfinite.PROGRESS_COLUMNS.index("train_loss")
+
+
+class IdempotencyConflict(ValueError):
+    """The same idempotency key came with another spec."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRow:
+    """A study as readers see it; its state is derived from its runs."""
+
+    id: str
+    name: str
+    kind: str
+    spec: StudySpec
+    spec_digest: str
+    intent: StudyIntent
+    state: StudyState
+    counts: dict[RunState, int]
+    runs: int
+    event_seq: int
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run as readers see it, with what its bundle's latest attempt says."""
+
+    id: int
+    ordinal: int
+    bundle_id: int
+    variant: str
+    width: int
+    depth: int
+    seed: int
+    state: RunState
+    accepted_attempt: int | None
+    row_count: int | None
+    digest: str | None
+    first_nonfinite_step: int | None
+    first_nonfinite_tensor: str | None
+    error_code: str | None
+    error_text: str | None
+    device: str | None
+    worker_id: str | None
+    seconds: float | None
+    train_loss: float | None
+    attempts: int
+
+
+def create(
+    conn: Connection, spec: StudySpec, planned: Plan, *, idempotency_key: str | None = None
+) -> tuple[str, bool]:
+    """Write a study with all its runs and bundles; give its id and whether it is new.
+
+    The same key with the same spec gives the study it made before.
+    """
+    study_id = _insert_study(conn, spec, idempotency_key)
+    if study_id is None:
+        assert idempotency_key is not None  # nothing else can be in the way
+        return _existing(conn, spec, idempotency_key), False
+    if idempotency_key is not None:
+        conn.execute(
+            insert(idempotency).values(
+                key=idempotency_key,
+                body_digest=digest(spec),
+                study_id=study_id,
+                created_at=now(),
+            )
+        )
+    _insert_bundles(conn, study_id, planned)
+    _insert_tensors(conn, study_id, planned)
+    events.append(conn, study_id, "study_created", data={"runs": planned.run_count})
+    return study_id, True
+
+
+def get(conn: Connection, study_id: str) -> StudyRow | None:
+    """A study, or None."""
+    found = _study_rows(conn, study.c.id == study_id)
+    return found[0] if found else None
+
+
+def page(conn: Connection, *, limit: int = 200, offset: int = 0) -> list[StudyRow]:
+    """Studies, newest first."""
+    newest = (
+        select(study.c.id)
+        .where(study.c.deleted_at.is_(None))
+        .order_by(study.c.created_at.desc(), study.c.id)
+        .limit(limit)
+        .offset(offset)
+    )
+    return _study_rows(conn, study.c.id.in_(newest.scalar_subquery()))
+
+
+def count(conn: Connection) -> int:
+    """How many studies there are."""
+    query = select(func.count()).select_from(study).where(study.c.deleted_at.is_(None))
+    return int(conn.execute(query).scalar_one())
+
+
+def runs(conn: Connection, study_id: str) -> list[RunRow]:
+    """The runs of a study in the order of its plan."""
+    last_step = (
+        select(func.max(progress.c.step))
+        .where(progress.c.run_id == run.c.id, progress.c.attempt_id == attempt.c.id)
+        .correlate(run, attempt)
+        .scalar_subquery()
+    )
+    seconds = func.coalesce(attempt.c.ended_at, now()) - attempt.c.started_at
+    query = (
+        select(
+            run,
+            attempt.c.device,
+            attempt.c.worker_id,
+            attempt.c.attempt_no,
+            seconds.label("seconds"),
+            progress.c.train_loss,
+            progress.c.nonfinite,
+        )
+        .join(bundle, bundle.c.id == run.c.bundle_id)
+        .outerjoin(
+            attempt,
+            and_(attempt.c.bundle_id == bundle.c.id, attempt.c.attempt_no == bundle.c.attempt_no),
+        )
+        .outerjoin(
+            progress,
+            and_(
+                progress.c.run_id == run.c.id,
+                progress.c.attempt_id == attempt.c.id,
+                progress.c.step == last_step,
+            ),
+        )
+        .where(run.c.study_id == study_id)
+        .order_by(run.c.ordinal)
+    )
+    return [_run_row(row) for row in conn.execute(query)]
+
+
+def cancel(conn: Connection, study_id: str) -> StudyRow | None:
+    """Cancel what has not ended: at once where it waits, at the next heartbeat where it runs."""
+    intent = lock_study(conn, study_id)
+    if intent == StudyIntent.OPEN and _has_open_runs(conn, study_id):
+        wish = update(study).where(study.c.id == study_id)
+        conn.execute(wish.values(intent=StudyIntent.CANCELLED))
+        events.append(conn, study_id, "study_cancelled")
+        running = and_(bundle.c.study_id == study_id, bundle.c.state == BundleState.RUNNING)
+        conn.execute(update(bundle).where(running).values(cancel_requested=1))
+        for bundle_id in _queued_bundles(conn, study_id):
+            endings.cancel_bundle(conn, study_id, bundle_id)
+    return get(conn, study_id)
+
+
+def runs_judged(conn: Connection, study_id: str) -> dict[str, int]:
+    """How many runs of each variant ended with rows, for variants that have any."""
+    query = (
+        select(run.c.variant, func.count().label("runs"))
+        .where(run.c.study_id == study_id, run.c.accepted_attempt.is_not(None))
+        .group_by(run.c.variant)
+    )
+    return {row.variant: row.runs for row in conn.execute(query)}
+
+
+def _insert_study(conn: Connection, spec: StudySpec, key: str | None) -> str | None:
+    """The id of the new study, or None when its idempotency key is taken."""
+    study_id = base64.b32encode(secrets.token_bytes(10))[:10].decode().lower()
+    values = {
+        "id": study_id,
+        "name": spec.name,
+        "kind": spec.kind,
+        "spec_json": canonical_json(spec),
+        "spec_digest": digest(spec),
+        "intent": StudyIntent.OPEN,
+        "idempotency_key": key,
+        "created_at": now(),
+    }
+    dialect = postgresql if conn.dialect.name == "postgresql" else sqlite
+    # The loser of a race waits here for the winner's commit, then finds its study.
+    new = (
+        dialect.insert(study)
+        .values(values)
+        .on_conflict_do_nothing(index_elements=["idempotency_key"])
+    )
+    return conn.execute(new.returning(study.c.id)).scalar_one_or_none()
+
+
+def _existing(conn: Connection, spec: StudySpec, key: str) -> str:
+    query = select(study.c.id, study.c.spec_digest).where(study.c.idempotency_key == key)
+    found = conn.execute(query).one()
+    if found.spec_digest != digest(spec):
+        raise IdempotencyConflict(
+            f"the idempotency key {key!r} was used for another study ({found.id}); "
+            "take a new key for a new study"
+        )
+    return str(found.id)
+
+
+def _insert_bundles(conn: Connection, study_id: str, planned: Plan) -> None:
+    rows = [
+        {
+            "study_id": study_id,
+            "queue": QUEUE,
+            "state": BundleState.QUEUED,
+            "need_memory": entry.memory_bytes,
+        }
+        for entry in planned.bundles
+    ]
+    new = insert(bundle).returning(bundle.c.id, sort_by_parameter_order=True)
+    bundle_ids = list(conn.execute(new, rows).scalars())
+    members = [
+        (bundle_id, spec)
+        for bundle_id, entry in zip(bundle_ids, planned.bundles, strict=True)
+        for spec in entry.runs
+    ]
+    new_runs = [_new_run(study_id, *member, ordinal) for ordinal, member in enumerate(members)]
+    ids = insert(run).returning(run.c.id, sort_by_parameter_order=True)
+    queued = list(conn.execute(ids, new_runs).scalars())
+    events.append_all(
+        conn,
+        study_id,
+        [events.NewEvent("run_state", run_id, None, RunState.QUEUED) for run_id in queued],
+    )
+
+
+def _new_run(study_id: str, bundle_id: int, spec: RunSpec, ordinal: int) -> dict[str, str | int]:
+    return {
+        "study_id": study_id,
+        "bundle_id": bundle_id,
+        "ordinal": ordinal,
+        "variant": spec.variant.key,
+        "width": spec.width,
+        "depth": spec.depth,
+        "seed": spec.seed,
+        "spec_json": canonical_json(spec),
+        "spec_digest": digest(spec),
+        "state": RunState.QUEUED,
+    }
+
+
+def _insert_tensors(conn: Connection, study_id: str, planned: Plan) -> None:
+    """Every tensor of every model, in the order of the deepest: the readout stays last."""
+    first_runs = (entry.runs[0] for entry in planned.bundles)
+    # Names do not depend on width: of hundreds of shapes a few are left.
+    distinct = {(one.variant.model.model_dump_json(), one.depth): one for one in first_runs}
+    shapes = sorted(distinct.values(), key=lambda one: -one.depth)
+    names = dict.fromkeys(
+        (entry.name, entry.role.value) for spec in shapes for entry in plan.activations(spec)
+    )
+    conn.execute(
+        insert(tensor),
+        [
+            {"study_id": study_id, "name": name, "role": role, "ordinal": ordinal}
+            for ordinal, (name, role) in enumerate(names)
+        ],
+    )
+
+
+def _has_open_runs(conn: Connection, study_id: str) -> bool:
+    query = select(run.c.id).where(run.c.study_id == study_id, endings.OPEN_RUN).limit(1)
+    return conn.execute(query).first() is not None
+
+
+def _queued_bundles(conn: Connection, study_id: str) -> Sequence[int]:
+    query = select(bundle.c.id).where(
+        bundle.c.study_id == study_id, bundle.c.state == BundleState.QUEUED
+    )
+    return conn.execute(query.order_by(bundle.c.id)).scalars().all()
+
+
+def _study_rows(conn: Connection, which: ColumnElement[bool]) -> list[StudyRow]:
+    order = (study.c.created_at.desc(), study.c.id)
+    rows = conn.execute(select(study).where(which).order_by(*order)).all()
+    ids = [row.id for row in rows]
+    counts, times = _counts(conn, ids), _times(conn, ids)
+    return [_study_row(row, counts[row.id], times.get(row.id, (None, None))) for row in rows]
+
+
+def _counts(conn: Connection, ids: Iterable[str]) -> dict[str, dict[RunState, int]]:
+    found: dict[str, dict[RunState, int]] = {study_id: {} for study_id in ids}
+    query = select(run.c.study_id, run.c.state, func.count().label("runs"))
+    query = query.where(run.c.study_id.in_(found)).group_by(run.c.study_id, run.c.state)
+    for row in conn.execute(query):
+        found[row.study_id][RunState(row.state)] = row.runs
+    return found
+
+
+def _times(conn: Connection, ids: Iterable[str]) -> dict[str, tuple[float | None, float | None]]:
+    """When the first attempt of a study began and its last run ended."""
+    ids = list(ids)
+    started = (
+        select(bundle.c.study_id, func.min(attempt.c.started_at).label("at"))
+        .join(attempt, attempt.c.bundle_id == bundle.c.id)
+        .where(bundle.c.study_id.in_(ids))
+        .group_by(bundle.c.study_id)
+    )
+    ended = (
+        select(run.c.study_id, func.max(run.c.ended_at).label("at"))
+        .where(run.c.study_id.in_(ids))
+        .group_by(run.c.study_id)
+    )
+    first = {row.study_id: row.at for row in conn.execute(started)}
+    return {row.study_id: (first.get(row.study_id), row.at) for row in conn.execute(ended)}
+
+
+def _study_row(
+    row: Row[*tuple[object, ...]],
+    counts: dict[RunState, int],
+    times: tuple[float | None, float | None],
+) -> StudyRow:
+    started, ended = times
+    has_ended = all(state.is_terminal for state in counts)
+    return StudyRow(
+        id=row.id,
+        name=row.name,
+        kind=row.kind,
+        spec=StudySpec.model_validate_json(row.spec_json),
+        spec_digest=row.spec_digest,
+        intent=StudyIntent(row.intent),
+        state=derived_state(counts),
+        counts=counts,
+        runs=sum(counts.values()),
+        event_seq=row.event_seq,
+        created_at=moment(row.created_at),
+        started_at=None if started is None else moment(started),
+        ended_at=None if ended is None or not has_ended else moment(ended),
+    )
+
+
+def derived_state(counts: dict[RunState, int]) -> StudyState:
+    """The state of a study whose runs are in these states.
+
+    A fault shows: one failed run makes the study `failed`, and the counts say how many.
+    """
+    states = {state for state, number in counts.items() if number}
+    if states == {RunState.QUEUED}:
+        return StudyState.QUEUED
+    if not all(state.is_terminal for state in states):
+        return StudyState.RUNNING
+    if RunState.CANCELLED in states:
+        return StudyState.CANCELLED
+    if states & {RunState.FAILED, RunState.OUT_OF_MEMORY}:
+        return StudyState.FAILED
+    return StudyState.FINISHED
+
+
+def _run_row(row: Row[*tuple[object, ...]]) -> RunRow:
+    return RunRow(
+        id=row.id,
+        ordinal=row.ordinal,
+        bundle_id=row.bundle_id,
+        variant=row.variant,
+        width=row.width,
+        depth=row.depth,
+        seed=row.seed,
+        state=RunState(row.state),
+        accepted_attempt=row.accepted_attempt,
+        row_count=row.row_count,
+        digest=row.digest,
+        first_nonfinite_step=row.first_nonfinite_step,
+        first_nonfinite_tensor=row.first_nonfinite_tensor,
+        error_code=row.error_code,
+        error_text=row.error_text,
+        device=row.device,
+        worker_id=row.worker_id,
+        seconds=row.seconds,
+        train_loss=nonfinite.restored(row.train_loss, row.nonfinite or 0, _TRAIN_LOSS),
+        attempts=row.attempt_no or 0,
+    )

@@ -1,0 +1,189 @@
+"""Samples become verdicts: one function that badge, table, report and exit code all read.
+
+A cell is *flat* when the interval of its slope lies within the tolerance, *grows* or *shrinks*
+when it lies beyond, else *inconclusive*; *zero* when there is nothing to fit, *diverged* when a
+value is not finite. Its `smallest_detectable` is the tolerance plus half the interval: a smaller
+true slope could not have been told from flat on this grid. It is `as_expected` when theory's
+exponent lies within the interval widened by the tolerance.
+
+With several depths, every depth is judged by itself: a slope on width per depth.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+
+from muscope import catalogue
+from muscope.records import Sample
+from muscope.spec import StudySpec, Variant
+from muscope.theory import expected
+from muscope.theory.expected import TOLERANCE, Coordinates
+from muscope.verdicts.grid import STATISTICS, Place, gather
+from muscope.verdicts.slopes import Fits, fit
+from muscope.verdicts.types import Cell, TensorVerdict, VariantVerdict
+from muscope.vocabulary import CellVerdict, Statistic, TensorKind
+
+FROM_HARMLESS_TO_WORST = (
+    CellVerdict.ZERO,
+    CellVerdict.FLAT,
+    CellVerdict.INCONCLUSIVE,
+    CellVerdict.SHRINKS,
+    CellVerdict.GROWS,
+    CellVerdict.DIVERGED,
+)
+DECIDING = (Statistic.L1, Statistic.CHANGE)
+"""The statistics that decide; rms is computed and shown, and would only repeat l1."""
+
+EXCUSABLE = (CellVerdict.SHRINKS, CellVerdict.INCONCLUSIVE)
+"""What a legal exception can excuse: growing is never excused."""
+
+
+def judge(
+    spec: StudySpec, samples: Iterable[Sample], *, runs_judged: Mapping[str, int], final: bool
+) -> tuple[VariantVerdict, ...]:
+    """Judge every variant of a study, in the order of the spec, on the samples there are."""
+    by_variant: defaultdict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        if sample.kind is TensorKind.ACTIVATION:
+            by_variant[sample.variant].append(sample)
+    return tuple(
+        _judge_variant(spec, variant, by_variant[variant.key], runs_judged, final=final)
+        for variant in spec.variants
+    )
+
+
+def _judge_variant(
+    spec: StudySpec,
+    variant: Variant,
+    samples: Sequence[Sample],
+    runs_judged: Mapping[str, int],
+    *,
+    final: bool,
+) -> VariantVerdict:
+    cells = tuple(_cells(spec, variant, samples))
+    tensors = tuple(_tensor_verdicts(cells))
+    words = [tensor.verdict for tensor in tensors]
+    return VariantVerdict(
+        variant=variant.key,
+        label=variant.label,
+        verdict=max(words, key=_severity, default=CellVerdict.INCONCLUSIVE),
+        final=final,
+        runs_judged=runs_judged.get(variant.key, 0),
+        runs_planned=len(spec.widths) * len(spec.depths) * spec.seeds,
+        tensors=tensors,
+        cells=cells,
+    )
+
+
+def _cells(spec: StudySpec, variant: Variant, samples: Sequence[Sample]) -> Iterator[Cell]:
+    """Every measured cell of a variant: by depth, tensor in model order, step, statistic."""
+    grid = gather(spec, variant, samples)
+    cell_shape = (len(grid.places) * len(STATISTICS), *grid.values.shape[2:])
+    fits = fit(spec.widths, grid.values.reshape(cell_shape), grid.present.reshape(cell_shape))
+    keys = ((place, statistic) for place in grid.places for statistic in STATISTICS)
+    for number, (place, statistic) in enumerate(keys):
+        if fits.widths[number].any():
+            at = _coordinates(variant, place, statistic)
+            yield _cell(at, place, spec.widths, fits, number)
+
+
+def _coordinates(variant: Variant, place: Place, statistic: Statistic) -> Coordinates:
+    return Coordinates(
+        parametrization=variant.parametrization.name,
+        zero_readout=variant.parametrization.zero_readout,
+        family=catalogue.OPTIMIZERS[variant.optimizer.name].family,
+        role=place.role,
+        statistic=statistic,
+        step=place.step,
+    )
+
+
+def _cell(at: Coordinates, place: Place, widths: Sequence[int], fits: Fits, number: int) -> Cell:
+    slope, half_width = fits.slope_of(number), fits.half_width_of(number)
+    interval = (
+        None if slope is None or half_width is None else (slope - half_width, slope + half_width)
+    )
+    theory = expected.expectation(at)
+    verdict = _verdict(fits, number, interval)
+    return Cell(
+        tensor=place.tensor,
+        role=place.role,
+        depth=place.depth,
+        step=place.step,
+        statistic=at.statistic,
+        verdict=verdict,
+        slope=slope,
+        low=interval[0] if interval else None,
+        high=interval[1] if interval else None,
+        seeds=int(fits.seeds[number]),
+        widths=tuple(w for w, has in zip(widths, fits.widths[number], strict=True) if has),
+        tolerance=TOLERANCE,
+        smallest_detectable=None if half_width is None else TOLERANCE + half_width,
+        exception=_excuse(at, verdict, slope),
+        expected=theory.exponent,
+        as_expected=_as_expected(theory.exponent, interval),
+        source=theory.source,
+    )
+
+
+def _verdict(fits: Fits, number: int, interval: tuple[float, float] | None) -> CellVerdict:
+    if fits.diverged[number]:
+        return CellVerdict.DIVERGED
+    if fits.zero[number]:
+        return CellVerdict.ZERO
+    if interval is None or fits.mixed[number]:
+        return CellVerdict.INCONCLUSIVE
+    return _of_interval(*interval)
+
+
+def _of_interval(low: float, high: float) -> CellVerdict:
+    if low > TOLERANCE:
+        return CellVerdict.GROWS
+    if high < -TOLERANCE:
+        return CellVerdict.SHRINKS
+    if low >= -TOLERANCE and high <= TOLERANCE:
+        return CellVerdict.FLAT
+    return CellVerdict.INCONCLUSIVE
+
+
+def _excuse(at: Coordinates, verdict: CellVerdict, slope: float | None) -> str | None:
+    """The reason why a departure from flat is legal here, if it is one and is legal."""
+    legal = expected.legal_exception(at)
+    if legal is None or slope is None or verdict not in EXCUSABLE:
+        return None
+    return legal.reason if legal.low <= slope <= legal.high else None
+
+
+def _as_expected(exponent: float | None, interval: tuple[float, float] | None) -> bool | None:
+    if exponent is None or interval is None:
+        return None
+    return interval[0] - TOLERANCE <= exponent <= interval[1] + TOLERANCE
+
+
+def _tensor_verdicts(cells: Sequence[Cell]) -> Iterator[TensorVerdict]:
+    """One verdict per tensor and depth; `cells` come grouped by both."""
+    for (depth, tensor), group in groupby(cells, key=lambda cell: (cell.depth, cell.tensor)):
+        own = [cell for cell in group if cell.statistic in DECIDING]
+        worst = max((cell for cell in own if cell.counts), key=_badness, default=None)
+        yield TensorVerdict(
+            tensor=tensor,
+            role=own[0].role,
+            depth=depth,
+            verdict=worst.verdict if worst else _nothing_counts(own),
+            worst=worst,
+        )
+
+
+def _nothing_counts(cells: Sequence[Cell]) -> CellVerdict:
+    """Zero where all is exactly zero; flat where every departure from it is legal."""
+    excused = any(cell.exception for cell in cells)
+    return CellVerdict.FLAT if excused else CellVerdict.ZERO
+
+
+def _badness(cell: Cell) -> tuple[int, float, int]:
+    """Severity, then the largest |slope|, then the earliest step."""
+    return (_severity(cell.verdict), abs(cell.slope or 0.0), -cell.step)
+
+
+def _severity(verdict: CellVerdict) -> int:
+    return FROM_HARMLESS_TO_WORST.index(verdict)

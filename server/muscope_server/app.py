@@ -1,0 +1,67 @@
+"""The web app: made by `create_app` from settings, with everything it needs in `app.state`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+import muscope
+from muscope import access, assets, dispatch
+from muscope.settings import Settings
+from muscope.storage import schema
+from muscope.storage.database import Database, open_database
+from muscope_server import errors, hosts, permissions
+from muscope_server.doorbell import Doorbell
+from muscope_server.reaper import Reaper
+from muscope_server.routes import api, downloads, events, figures, login, pages
+from muscope_server.security import Gate
+from muscope_server.services.streams import Streams
+from muscope_server.sessions import Sessions
+from muscope_server.static import Assets
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The app on a database whose schema is in order; raises SchemaError when it is not."""
+    sessions = Sessions(access.token(settings), access.session_key(settings))
+    database = _checked_database(settings)
+    gate = Middleware(Gate, allowed_hosts=hosts.allowed(settings), sessions=sessions)
+    app = FastAPI(
+        title="muscope",
+        version=muscope.__version__,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=[gate],
+        lifespan=_lifespan,
+    )
+    app.state.settings = settings
+    app.state.sessions = sessions
+    app.state.database = database
+    app.state.doorbell = Doorbell(dispatch.celery_app(settings))
+    app.state.streams = Streams(database)
+    for module in (api, events, login, pages, figures, downloads):
+        app.include_router(module.router)
+    app.mount(permissions.STATIC, Assets(directory=assets.frontend() / "static"), name="static")
+    errors.install(app)
+    return app
+
+
+def _checked_database(settings: Settings) -> Database:
+    database = open_database(settings)
+    try:
+        schema.check(database)
+    except schema.SchemaError:
+        database.close()
+        raise
+    return database
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    database: Database = app.state.database
+    doorbell: Doorbell = app.state.doorbell
+    with doorbell, Reaper(database, doorbell, app.state.settings):
+        yield
+    database.close()

@@ -1,0 +1,84 @@
+"""What a request may carry: small, in time, of a type we read, and not compressed."""
+
+import asyncio
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope
+
+from muscope_server.errors import Refusal
+from muscope_server.limits import BODY_BYTES, BODY_SECONDS, DRAINED_BODY_BYTES
+from muscope_server.origins import SAFE_METHODS
+
+_FORM = "application/x-www-form-urlencoded"
+_JSON = "application/json"
+_CHARSETS = ("", "charset=utf-8", 'charset="utf-8"')
+
+
+def check(scope: Scope, headers: Headers) -> None:
+    """Refuse a body by its header alone, before a byte of it is read."""
+    length = declared_length(headers)
+    if length > BODY_BYTES:
+        raise _too_large(length)
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Refusal(415, "content_encoding", "Compressed bodies are not read; send it plain.")
+    has_body = length > 0 or "transfer-encoding" in headers
+    if scope["method"] not in SAFE_METHODS and (has_body or "content-type" in headers):
+        _check_type(scope, headers)
+
+
+def declared_length(headers: Headers) -> int:
+    """What Content-Length says, 0 without one."""
+    lengths = set(headers.getlist("content-length"))
+    if len(lengths) > 1 or not all(value.isascii() and value.isdecimal() for value in lengths):
+        raise Refusal(400, "content_length", "Content-Length must be one whole number.")
+    return min(int(lengths.pop()[:20]), 2**63) if lengths else 0
+
+
+async def read(receive: Receive) -> bytes:
+    """The whole body, or a refusal when it grows too large or takes too long."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                body += message.get("body", b"")
+                if len(body) > BODY_BYTES:
+                    raise _too_large(len(body), close=True)
+                if not message.get("more_body", False):
+                    return bytes(body)
+    except TimeoutError:
+        sentence = f"The body did not arrive within {BODY_SECONDS:g} s."
+        raise Refusal(408, "body_too_slow", sentence, headers={"Connection": "close"}) from None
+
+
+def replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body that was read, then what comes after it."""
+    sent = False
+
+    async def replayed() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replayed
+
+
+def _check_type(scope: Scope, headers: Headers) -> None:
+    wanted = _JSON if scope["path"].startswith("/api/") else _FORM
+    given = headers.getlist("content-type")
+    media_type, _, parameters = given[0].lower().partition(";") if given else ("", "", "")
+    if len(given) == 1 and media_type.strip() == wanted and parameters.strip() in _CHARSETS:
+        return
+    message = f"The body must have Content-Type {wanted}, in UTF-8."
+    raise Refusal(415, "content_type", message)
+
+
+def _too_large(size: int, *, close: bool = False) -> Refusal:
+    headers = {"Connection": "close"} if close or size > DRAINED_BODY_BYTES else {}
+    message = f"The body has {size} bytes, at most {BODY_BYTES} are read."
+    return Refusal(413, "body_too_large", message, headers=headers)

@@ -1,0 +1,41 @@
+"""What endpoints are given: settings, database, broker, all made once by `create_app`."""
+
+import re
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from muscope.settings import Settings
+from muscope.storage.database import Database
+from muscope_server.doorbell import Doorbell
+from muscope_server.errors import not_found
+
+_STUDY_ID = re.compile(r"[0-9A-Za-z_-]{1,16}", re.ASCII)
+
+
+def get_settings(request: Request) -> Settings:
+    """The settings that the app was made with."""
+    return cast(Settings, request.app.state.settings)
+
+
+def get_database(request: Request) -> Database:
+    """The database that the app was made with."""
+    return cast(Database, request.app.state.database)
+
+
+def get_doorbell(request: Request) -> Doorbell:
+    """The way to tell the workers of new bundles."""
+    return cast(Doorbell, request.app.state.doorbell)
+
+
+def get_study_id(study_id: str) -> str:
+    """A study id that may exist; anything else never reaches the database."""
+    if not _STUDY_ID.fullmatch(study_id):
+        raise not_found("study")
+    return study_id
+
+
+SettingsDep = Annotated[Settings, Depends(get_settings)]
+DatabaseDep = Annotated[Database, Depends(get_database)]
+DoorbellDep = Annotated[Doorbell, Depends(get_doorbell)]
+StudyIdDep = Annotated[str, Depends(get_study_id)]

@@ -1,0 +1,106 @@
+"""JSON as strict as it can be read: one document, finite numbers, no key twice, not deep."""
+
+import json
+import math
+from typing import NoReturn, TypeAlias
+
+from fastapi import Request
+
+from muscope_server.errors import Refusal
+from muscope_server.limits import JSON_DEPTH, NUMBER_CHARACTERS
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+_REFUSED_KEYS = frozenset({"__proto__", "constructor", "prototype"})
+
+
+def check_type(request: Request) -> None:
+    """Refuse a body that does not say it is JSON; the gate has refused other types already."""
+    if "content-type" not in request.headers:
+        raise Refusal(415, "content_type", "The body must have Content-Type application/json.")
+
+
+def parse(body: bytes) -> Json:
+    """Parse one JSON document, or refuse it with a sentence that says why."""
+    text = _decode(body)
+    try:
+        document: Json = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_int=_integer,
+            parse_float=_number,
+            parse_constant=_constant,
+        )
+    except RecursionError:
+        raise _too_deep() from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise malformed(f"The body is not one JSON document: {error.msg} at {where}.") from None
+    _check(document, JSON_DEPTH)
+    return document
+
+
+def malformed(message: str) -> Refusal:
+    """The refusal of bytes that are not the JSON we read."""
+    return Refusal(400, "malformed_json", message)
+
+
+def _decode(body: bytes) -> str:
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise malformed("The body is not UTF-8.") from None
+    if text.startswith("\N{BOM}"):
+        raise malformed("The body starts with a byte order mark; send plain UTF-8.")
+    return text
+
+
+def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    result: dict[str, Json] = {}
+    for key, value in pairs:
+        if key in result:
+            raise malformed(f"The key {key!r:.80} appears twice in one object.")
+        if not _REFUSED_KEYS.isdisjoint(key.split(".")):
+            raise malformed(f"The key {key!r:.80} is not allowed.")
+        result[key] = value
+    return result
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > NUMBER_CHARACTERS:
+        raise malformed(f"A number has more than {NUMBER_CHARACTERS} characters.")
+    return int(digits)
+
+
+def _number(digits: str) -> float:
+    value = float(digits)
+    if len(digits) > NUMBER_CHARACTERS or not math.isfinite(value):
+        raise malformed(f"The number {digits:.40} is too large or too long.")
+    return value
+
+
+def _constant(name: str) -> NoReturn:
+    raise malformed(f"{name} is not JSON; numbers must be finite.")
+
+
+def _check(document: Json, depth: int) -> None:
+    if depth == 0:
+        raise _too_deep()
+    if isinstance(document, str):
+        _check_text(document)
+    elif isinstance(document, list):
+        for item in document:
+            _check(item, depth - 1)
+    elif isinstance(document, dict):
+        for key, item in document.items():
+            _check_text(key)
+            _check(item, depth - 1)
+
+
+def _check_text(text: str) -> None:
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        raise malformed("A text holds half of a surrogate pair.")
+
+
+def _too_deep() -> Refusal:
+    return malformed(f"The body is nested more than {JSON_DEPTH} deep.")

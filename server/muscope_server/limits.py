@@ -1,0 +1,36 @@
+"""Every limit of the web side in one table; beyond it the answer is 413, 422, 429 or 503."""
+
+BODY_BYTES = 1024 * 1024
+BODY_SECONDS = 30.0
+"""A body that has not arrived after this long is given up."""
+DRAINED_BODY_BYTES = 16 * 1024 * 1024
+"""A refused body up to this size is read to its end, so that the client sees the refusal."""
+
+JSON_DEPTH = 32
+NUMBER_CHARACTERS = 64
+
+FAILED_TOKENS = 5
+FAILED_TOKENS_SECONDS = 60.0
+REMEMBERED_ADDRESSES = 10_000
+COOKIE_SECONDS = 30 * 24 * 3600
+
+IDEMPOTENCY_KEY_CHARACTERS = 200
+STUDIES_PER_HOUR = 60
+QUEUED_RUNS = 5_000
+MEASUREMENT_ROWS = 50_000_000
+MEMORY_SHARE = 0.9
+"""A bundle may need this much of the largest registered device."""
+
+PAGE_ROWS = 200
+
+STREAMS = 200
+STREAM_SECONDS = 30 * 60.0
+STREAM_POLL_SECONDS = 0.25
+STREAM_PING_SECONDS = 15.0
+
+HEADER_SECONDS = 10.0
+"""A request whose header is not complete after this long is closed."""
+HEADER_BYTES = 64 * 1024
+TARGET_BYTES = 16 * 1024
+STALLED_READER_SECONDS = 30.0
+"""A reader that takes nothing for this long is dropped."""

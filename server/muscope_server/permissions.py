@@ -1,0 +1,49 @@
+"""Who may do what: one line per route and method. A route without a line fails a test (P13)."""
+
+from enum import StrEnum
+
+
+class Right(StrEnum):
+    """What a request needs. The one token of this version has every right but needs to be shown."""
+
+    PUBLIC = "public"
+    VIEW = "view"
+    SUBMIT = "submit"
+
+
+STATIC = "/static"
+
+ROUTES: dict[tuple[str, str], Right] = {
+    ("GET", "/api/v1/health"): Right.PUBLIC,
+    ("GET", "/login"): Right.PUBLIC,
+    ("POST", "/login"): Right.PUBLIC,
+    ("GET", "/api/v1/openapi.json"): Right.VIEW,
+    ("GET", "/api/v1/catalogue"): Right.VIEW,
+    ("POST", "/api/v1/plans"): Right.VIEW,
+    ("GET", "/api/v1/studies"): Right.VIEW,
+    ("POST", "/api/v1/studies"): Right.SUBMIT,
+    ("GET", "/api/v1/studies/{study_id}"): Right.VIEW,
+    ("GET", "/api/v1/studies/{study_id}/runs"): Right.VIEW,
+    ("GET", "/api/v1/studies/{study_id}/verdicts"): Right.VIEW,
+    ("GET", "/api/v1/studies/{study_id}/events"): Right.VIEW,
+    ("POST", "/api/v1/studies/{study_id}/cancel"): Right.SUBMIT,
+    ("GET", "/api/v1/studies/{study_id}/figures/coordinate-check"): Right.VIEW,
+    ("GET", "/api/v1/studies/{study_id}/measurements.csv"): Right.VIEW,
+    ("GET", "/api/v1/studies/{study_id}/report.html"): Right.VIEW,
+    ("GET", "/"): Right.VIEW,
+    ("GET", "/studies/new"): Right.VIEW,
+    ("POST", "/studies/new"): Right.SUBMIT,
+    ("POST", "/studies/plan"): Right.VIEW,
+    ("GET", "/studies/{study_id}"): Right.VIEW,
+    ("POST", "/studies/{study_id}/cancel"): Right.SUBMIT,
+    ("GET", "/workers"): Right.VIEW,
+}
+
+_PUBLIC = {route for route, right in ROUTES.items() if right is Right.PUBLIC}
+
+
+def is_public(method: str, path: str) -> bool:
+    """Whether a request needs no token: the health check, the way in, and the page's own files."""
+    if method == "GET" and path.startswith(f"{STATIC}/"):
+        return True
+    return (method, path) in _PUBLIC

@@ -1,0 +1,138 @@
+"""The JSON API: every page has its twin here."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+
+from muscope.spec import StudySpec
+from muscope.storage import studies, verdicts
+from muscope.storage.studies import StudyRow
+from muscope_server import json_body, schemas
+from muscope_server.deps import DatabaseDep, DoorbellDep, SettingsDep, StudyIdDep
+from muscope_server.errors import FieldError, Refusal, not_found
+from muscope_server.limits import PAGE_ROWS
+from muscope_server.services import spec_reading, submission
+
+
+def _no_unknown_parameters(request: Request) -> None:
+    """A parameter that is not read would be believed to do something."""
+    route = request.scope["route"]
+    known = [field.alias for field in route.dependant.query_params]
+    given = [name for name, _ in request.query_params.multi_items()]
+    wrong = [name for name in given if name not in known or given.count(name) > 1]
+    if wrong:
+        allowed = ", ".join(known) or "none"
+        message = f"unknown or repeated; allowed, once each: {allowed}"
+        fields = [FieldError(path=name[:80], message=message) for name in dict.fromkeys(wrong[:20])]
+        raise Refusal(422, "unknown_parameter", "Some parameters are not known.", fields=fields)
+
+
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(_no_unknown_parameters)])
+
+_SPEC_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": StudySpec.model_json_schema()}},
+    }
+}
+
+
+async def _body(request: Request) -> bytes:
+    """The bytes only: parsing a megabyte would hold up everyone else in the event loop."""
+    json_body.check_type(request)
+    return await request.body()
+
+
+BodyDep = Annotated[bytes, Depends(_body)]
+
+
+@router.get("/health")
+async def health() -> schemas.Health:
+    """Whether the server answers; needs no token."""
+    return schemas.Health()
+
+
+@router.get("/catalogue")
+def read_catalogue() -> schemas.Catalogue:
+    """Everything that a spec can choose from."""
+    return schemas.Catalogue.now()
+
+
+@router.post("/plans", openapi_extra=_SPEC_BODY)
+def plan_study(body: BodyDep, database: DatabaseDep, settings: SettingsDep) -> schemas.PlanView:
+    """What a study would cost; nothing is stored."""
+    spec = spec_reading.read(body)
+    return schemas.PlanView.of(submission.plan_within_limits(database, settings, spec))
+
+
+@router.post("/studies", status_code=201, openapi_extra=_SPEC_BODY)
+def create_study(
+    response: Response,
+    body: BodyDep,
+    *,
+    database: DatabaseDep,
+    doorbell: DoorbellDep,
+    settings: SettingsDep,
+    idempotency_key: Annotated[str | None, Header()] = None,
+) -> schemas.Created:
+    """Submit a study; with the same Idempotency-Key and spec, the same study again (200)."""
+    spec = spec_reading.read(body)
+    study_id, created = submission.submit(database, doorbell, settings, spec, idempotency_key)
+    response.status_code = 201 if created else 200
+    response.headers["Location"] = f"/api/v1/studies/{study_id}"
+    return schemas.Created(
+        id=study_id, url=f"/studies/{study_id}", api_url=f"/api/v1/studies/{study_id}"
+    )
+
+
+@router.get("/studies")
+def list_studies(
+    database: DatabaseDep,
+    limit: Annotated[int, Query(ge=1, le=PAGE_ROWS)] = PAGE_ROWS,
+    offset: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+) -> schemas.StudyList:
+    """Studies, newest first, with their verdicts in a word."""
+    with database.read() as conn:
+        rows = studies.page(conn, limit=limit, offset=offset)
+        found = verdicts.of_studies(conn, [row.id for row in rows])
+        total = studies.count(conn)
+    listed = tuple(schemas.ListedStudy.of(row, found.get(row.id, [])) for row in rows)
+    return schemas.StudyList(studies=listed, total=total, limit=limit, offset=offset)
+
+
+@router.get("/studies/{study_id}")
+def read_study(study_id: StudyIdDep, database: DatabaseDep) -> schemas.FullStudy:
+    """One study with its spec and how far it is."""
+    with database.read() as conn:
+        return _full(studies.get(conn, study_id))
+
+
+@router.get("/studies/{study_id}/runs")
+def read_runs(study_id: StudyIdDep, database: DatabaseDep) -> schemas.RunList:
+    """Every run of a study: where it stands, how long it took, why it failed."""
+    with database.read() as conn:
+        _full(studies.get(conn, study_id))
+        rows = studies.runs(conn, study_id)
+    return schemas.RunList(runs=tuple(map(schemas.RunView.model_validate, rows)))
+
+
+@router.get("/studies/{study_id}/verdicts")
+def read_verdicts(study_id: StudyIdDep, database: DatabaseDep) -> schemas.VerdictList:
+    """The verdicts of a study, cell by cell."""
+    with database.read() as conn:
+        _full(studies.get(conn, study_id))
+        found = tuple(verdicts.of_study(conn, study_id))
+    sentences = {verdict.variant: verdict.sentence() for verdict in found}
+    return schemas.VerdictList(verdicts=found, sentences=sentences)
+
+
+@router.post("/studies/{study_id}/cancel")
+def cancel_study(study_id: StudyIdDep, database: DatabaseDep) -> schemas.FullStudy:
+    """Cancel a study; its rows so far are kept."""
+    return _full(submission.cancel(database, study_id))
+
+
+def _full(row: StudyRow | None) -> schemas.FullStudy:
+    if row is None:
+        raise not_found("study")
+    return schemas.FullStudy.model_validate(row)

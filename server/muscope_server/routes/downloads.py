@@ -1,0 +1,86 @@
+"""What a reader takes home: the measurements as CSV, the report as one HTML file."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from fastapi import APIRouter
+from fastapi.responses import Response, StreamingResponse
+
+from muscope.reports import csv, html
+from muscope.storage import measurements, studies
+from muscope.storage.database import Database
+from muscope.storage.studies import StudyRow
+from muscope_server import study_page
+from muscope_server.deps import DatabaseDep, StudyIdDep
+from muscope_server.errors import not_found
+
+router = APIRouter(prefix="/api/v1")
+
+CHUNK_CHARACTERS = 65_536
+SANDBOX = "sandbox; default-src 'none'"
+"""Should a browser show the report instead of saving it, it runs nothing in our origin."""
+
+
+@router.get("/studies/{study_id}/measurements.csv", response_class=StreamingResponse)
+def download_measurements(study_id: StudyIdDep, database: DatabaseDep) -> Response:
+    """Every measurement that the charts show, streamed."""
+    row = _row(database, study_id)
+    return StreamingResponse(
+        _chunks(database, study_id),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": attachment(row, "measurements.csv")},
+    )
+
+
+@router.get("/studies/{study_id}/report.html", response_class=Response)
+def download_report(study_id: StudyIdDep, database: DatabaseDep) -> Response:
+    """The report: it opens offline and makes no request."""
+    with database.read() as conn:
+        row = studies.get(conn, study_id)
+        if row is None:
+            raise not_found("study")
+        report = study_page.report_input(conn, row)
+    return Response(
+        html.render(report),
+        media_type="text/html; charset=utf-8",
+        headers={
+            "Content-Disposition": attachment(row, "report.html"),
+            "Content-Security-Policy": SANDBOX,
+        },
+    )
+
+
+def attachment(row: StudyRow, what: str) -> str:
+    """A Content-Disposition with an ASCII name and the full one beside it (RFC 5987)."""
+    name = f"muscope-{_slug(row.name)}-{row.id}-{what}"
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _slug(name: str) -> str:
+    """Letters, digits and dashes of any script; no path, dot or quote survives."""
+    return re.sub(r"[^\w]+", "-", name).strip("-_")[:60] or "study"
+
+
+def _row(database: Database, study_id: str) -> StudyRow:
+    with database.read() as conn:
+        row = studies.get(conn, study_id)
+    if row is None:
+        raise not_found("study")
+    return row
+
+
+def _chunks(database: Database, study_id: str) -> Iterator[str]:
+    """Lines in pieces that are worth sending; one snapshot of the database for all of them."""
+    waiting: list[str] = []
+    length = 0
+    with database.read() as conn:
+        for line in csv.lines(measurements.csv_rows(conn, study_id)):
+            waiting.append(line)
+            length += len(line)
+            if length >= CHUNK_CHARACTERS:
+                yield "".join(waiting)
+                waiting, length = [], 0
+    yield "".join(waiting)

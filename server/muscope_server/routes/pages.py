@@ -1,0 +1,189 @@
+"""The pages: parse the request, read once, hand a context to a template."""
+
+import secrets
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from muscope.presets import demo
+from muscope.reports.html import spec_yaml
+from muscope.settings import Settings
+from muscope.spec import StudySpec, digest
+from muscope.storage import attempts, studies, verdicts, workers
+from muscope.storage.database import Database
+from muscope.vocabulary import Statistic
+from muscope_server import forms, study_page, templates, urls
+from muscope_server.contexts import (
+    NewStudyContext,
+    PlanContext,
+    StudiesContext,
+    WorkerLine,
+    WorkersContext,
+)
+from muscope_server.deps import DatabaseDep, DoorbellDep, SettingsDep, StudyIdDep
+from muscope_server.errors import Refusal, not_found
+from muscope_server.forms import Form, FormErrors
+from muscope_server.limits import PAGE_ROWS
+from muscope_server.services import submission
+
+router = APIRouter(include_in_schema=False)
+
+
+async def _typed(request: Request) -> dict[str, str]:
+    """The fields as text; a file in place of a field counts as its absence."""
+    async with request.form(max_files=0, max_fields=500) as form:
+        return {name: value for name, value in form.items() if isinstance(value, str)}
+
+
+TypedDep = Annotated[dict[str, str], Depends(_typed)]
+
+
+@router.get("/")
+def studies_page(request: Request, database: DatabaseDep) -> Response:
+    """All studies, newest first, or the offer of the demo."""
+    with database.read() as conn:
+        rows = studies.page(conn, limit=PAGE_ROWS)
+        found = verdicts.of_studies(conn, [row.id for row in rows])
+        total = studies.count(conn)
+    lines = [study_page.line(row, found.get(row.id, [])) for row in rows]
+    context = StudiesContext(studies=lines, total=total, demo_runs=demo.demo().run_count)
+    return templates.render(request, "studies.html", context)
+
+
+@router.get("/studies/new")
+def new_study_page(
+    request: Request, database: DatabaseDep, settings: SettingsDep, clone: str = ""
+) -> Response:
+    """The form, filled in with defaults or from the study `clone`."""
+    form = forms.blank()
+    if clone:
+        with database.read() as conn:
+            row = studies.get(conn, clone[:16])
+        if row is None:
+            raise not_found("study")
+        form = forms.filled(row.spec)
+    context = _form_context(form, _planned(form, database, settings))
+    return templates.render(request, "new_study.html", context)
+
+
+@router.post("/studies/new")
+def create_study(
+    request: Request,
+    *,
+    values: TypedDep,
+    database: DatabaseDep,
+    doorbell: DoorbellDep,
+    settings: SettingsDep,
+) -> Response:
+    """Submit what was typed, or show it again with what is wrong beside it."""
+    try:
+        spec = demo.demo() if values.get("preset") == "demo" else forms.parse(values)
+        key = _idempotency_key(values, spec)
+        study_id, _ = submission.submit(database, doorbell, settings, spec, key)
+    except FormErrors as error:
+        return _refused(request, Form(values, error.errors), 422)
+    except Refusal as refusal:
+        return _refused(request, Form(values, {"": refusal.message}), refusal.status)
+    return RedirectResponse(urls.study(study_id), status_code=303)
+
+
+@router.post("/studies/plan")
+def plan_study(
+    request: Request, values: TypedDep, database: DatabaseDep, settings: SettingsDep
+) -> Response:
+    """What the form would cost: the panel for the live form, the whole page without scripts."""
+    form = Form(values)
+    planned = _planned(form, database, settings)
+    if "hx-request" in request.headers:
+        return templates.render(request, "_plan.html", planned)
+    return templates.render(request, "new_study.html", _form_context(form, planned))
+
+
+@router.get("/studies/{study_id}")
+def study(
+    request: Request,
+    *,
+    study_id: StudyIdDep,
+    database: DatabaseDep,
+    tab: str = "verdict",
+    part: str = "",
+    statistic: Statistic = Statistic.L1,
+    tensor: Annotated[str, Query(max_length=200)] = "",
+) -> Response:
+    """A study's page, or the `part` of it that the live view fetches again."""
+    if tab not in study_page.TABS or part not in study_page.PARTS:
+        raise not_found("page")
+    shown = study_page.PARTS[part]
+    view = study_page.View(tab=shown.tab or tab, statistic=statistic, tensor=tensor)
+    with database.read() as conn:
+        row = studies.get(conn, study_id)
+        if row is None:
+            raise not_found("study")
+        context = study_page.context(conn, row, view)
+    return templates.render(request, shown.template, context)
+
+
+@router.post("/studies/{study_id}/cancel")
+def cancel_study(study_id: StudyIdDep, database: DatabaseDep) -> Response:
+    """Cancel, and go back to the study."""
+    submission.cancel(database, study_id)
+    return RedirectResponse(urls.study(study_id), status_code=303)
+
+
+@router.get("/workers")
+def workers_page(request: Request, database: DatabaseDep) -> Response:
+    """Who can train, what each does, how much waits."""
+    with database.read() as conn:
+        rows = workers.all_workers(conn)
+        alive = {row.id for row in workers.alive(conn, within_s=study_page.ALIVE_S)}
+        busy = {bundle.worker_id: bundle for bundle in attempts.running(conn)}
+        waiting = attempts.waiting(conn)
+    lines = [
+        WorkerLine(row=row, alive=row.id in alive, bundle=busy.get(row.id))
+        for row in sorted(rows, key=lambda row: row.id not in alive)
+    ]
+    context = WorkersContext(workers=lines, queued_bundles=waiting, running_bundles=len(busy))
+    return templates.render(request, "workers.html", context)
+
+
+def _idempotency_key(values: Mapping[str, str], spec: StudySpec) -> str | None:
+    """Two clicks on one form make one study; the same form with another spec makes another."""
+    if "key" not in values:
+        return None
+    return "form-" + sha256(f"{values['key']} {digest(spec)}".encode()).hexdigest()[:32]
+
+
+def _refused(request: Request, form: Form, status: int) -> Response:
+    """The form as it was typed, with its errors."""
+    context = _form_context(form, PlanContext(None, "", _problems(form.errors)))
+    return templates.render(request, "new_study.html", context, status=status)
+
+
+def _problems(errors: Mapping[str, str]) -> list[str]:
+    """Errors for the plan's panel, each with the name of its field."""
+    return [f"{forms.title(name)}: {message}" for name, message in errors.items()]
+
+
+def _planned(form: Form, database: Database, settings: Settings) -> PlanContext:
+    """The plan of a form, or what stands in its way."""
+    try:
+        spec = forms.parse(form.values)
+        planned = submission.plan_within_limits(database, settings, spec)
+    except FormErrors as error:
+        return PlanContext(None, "", _problems(error.errors))
+    except Refusal as refusal:
+        return PlanContext(None, "", [refusal.message])
+    return PlanContext(planned, spec_yaml(spec), [])
+
+
+def _form_context(form: Form, planned: PlanContext) -> NewStudyContext:
+    return NewStudyContext(
+        form=form,
+        plan=planned.plan,
+        spec_yaml=planned.spec_yaml,
+        problems=planned.problems,
+        key=secrets.token_urlsafe(12),
+    )

@@ -1,0 +1,123 @@
+"""From a spec to a stored study whose bundles the workers know of."""
+
+import logging
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from muscope import plan
+from muscope.plan import Plan
+from muscope.settings import Settings
+from muscope.spec import StudySpec
+from muscope.storage import bundles, quota, studies, workers
+from muscope.storage.database import Database
+from muscope_server.doorbell import Doorbell
+from muscope_server.errors import FieldError, Refusal, not_found, try_later
+from muscope_server.limits import (
+    IDEMPOTENCY_KEY_CHARACTERS,
+    MEASUREMENT_ROWS,
+    MEMORY_SHARE,
+    QUEUED_RUNS,
+    STUDIES_PER_HOUR,
+)
+
+logger = logging.getLogger(__name__)
+
+
+def submit(
+    database: Database,
+    doorbell: Doorbell,
+    settings: Settings,
+    spec: StudySpec,
+    idempotency_key: str | None = None,
+) -> tuple[str, bool]:
+    """Store a study, then tell the workers: (its id, whether it is new).
+
+    The same key and spec give the same study again. A broker that is away is no error: the
+    reaper sends again what stays queued.
+    """
+    if idempotency_key is not None:
+        _check_key(idempotency_key)
+    planned = plan_within_limits(database, settings, spec)
+    try:
+        with database.write() as conn:
+            study_id, created = studies.create(conn, spec, planned, idempotency_key=idempotency_key)
+            if created:
+                _check_load(conn)
+            bundle_ids = bundles.queued_ids(conn, study_id)
+            bundles.mark_sent(conn, bundle_ids)
+    except studies.IdempotencyConflict as error:
+        raise Refusal(409, "idempotency_conflict", f"{error}.".replace("..", ".")) from None
+    if created:
+        logger.info("study %s created with %d runs", study_id, planned.run_count)
+        doorbell.ring(bundle_ids)
+    return study_id, created
+
+
+def cancel(database: Database, study_id: str) -> studies.StudyRow:
+    """Cancel a study: what is queued ends now, what runs ends at its next heartbeat."""
+    with database.write() as conn:
+        row = studies.cancel(conn, study_id)
+    if row is None:
+        raise not_found("study")
+    logger.info("study %s cancelled", study_id)
+    return row
+
+
+def plan_within_limits(database: Database, settings: Settings, spec: StudySpec) -> Plan:
+    """The plan of a spec; a 422 that names the limit when it is larger than it may be."""
+    try:
+        planned = plan.plan(spec, max_runs=settings.max_runs)
+    except ValueError as error:
+        raise invalid([FieldError(path="", message=str(error))]) from None
+    if planned.measurement_rows > MEASUREMENT_ROWS:
+        raise invalid([_too_many_rows(planned)])
+    with database.read() as conn:
+        memory = max((row.memory for row in workers.all_workers(conn)), default=0)
+    need = max(bundle.memory_bytes for bundle in planned.bundles)
+    if memory and need > MEMORY_SHARE * memory:
+        raise invalid([_too_large(planned, memory)])
+    return planned
+
+
+def invalid(fields: Sequence[FieldError]) -> Refusal:
+    """The refusal of a spec: what is wrong, field by field."""
+    message = "; ".join(f"{f.path}: {f.message}" if f.path else f.message for f in fields[:3])
+    return Refusal(422, "invalid_spec", message, fields=fields)
+
+
+def _check_key(key: str) -> None:
+    allowed = key.isascii() and key.isprintable()
+    if not allowed or not 1 <= len(key) <= IDEMPOTENCY_KEY_CHARACTERS:
+        message = f"must be 1 to {IDEMPOTENCY_KEY_CHARACTERS} printable ASCII characters"
+        raise invalid([FieldError(path="Idempotency-Key", message=message)])
+
+
+def _check_load(conn: Connection) -> None:
+    """Raise, and so undo the submission, when it is one too many."""
+    load = quota.load(conn)
+    if load.recent_studies > STUDIES_PER_HOUR:
+        message = f"At most {STUDIES_PER_HOUR} studies can be submitted in an hour."
+        raise try_later(429, "too_many_studies", message, seconds=load.relief_s)
+    if load.queued_runs > QUEUED_RUNS:
+        message = f"With this study {load.queued_runs} runs would wait, at most {QUEUED_RUNS} may."
+        raise try_later(429, "too_many_queued_runs", message, seconds=60)
+
+
+def _too_many_rows(planned: Plan) -> FieldError:
+    message = (
+        f"the study would record {planned.measurement_rows} rows, at most {MEASUREMENT_ROWS} are "
+        "allowed; take fewer steps, depths, widths or seeds"
+    )
+    return FieldError(path="steps", message=message)
+
+
+def _too_large(planned: Plan, memory: int) -> FieldError:
+    largest = max(planned.bundles, key=lambda bundle: bundle.memory_bytes)
+    run = largest.runs[0]
+    message = (
+        f"the bundle of width {run.width} and depth {run.depth} needs about "
+        f"{largest.memory_bytes / 2**30:.1f} GiB; the largest worker has {memory / 2**30:.1f} GiB, "
+        f"of which {MEMORY_SHARE:.0%} may be used; take smaller widths or fewer seeds"
+    )
+    return FieldError(path="widths", message=message)

@@ -1,0 +1,70 @@
+"""Every path of the application, spelled here and nowhere else in pages and templates."""
+
+from functools import cache
+from hashlib import sha256
+from urllib.parse import quote, urlencode
+
+from muscope import assets
+
+API = "/api/v1"
+
+studies = "/"
+new_study = "/studies/new"
+plan = "/studies/plan"
+workers = "/workers"
+login = "/login"
+health = f"{API}/health"
+
+
+def clone(study_id: str) -> str:
+    """The form, filled in from a study."""
+    return f"{new_study}?{urlencode({'clone': study_id})}"
+
+
+def study(study_id: str, **view: str) -> str:
+    """A study's page; `view` is its tab, statistic and selection, so that a link keeps them."""
+    query = urlencode({name: value for name, value in view.items() if value})
+    return f"/studies/{quote(study_id, safe='')}" + (f"?{query}" if query else "")
+
+
+def part(study_id: str, name: str, **view: str) -> str:
+    """A part of a study's page, which the live view fetches again."""
+    return study(study_id, part=name, **view)
+
+
+def cancel(study_id: str) -> str:
+    """Where the cancel button posts."""
+    return f"/studies/{quote(study_id, safe='')}/cancel"
+
+
+def api_study(study_id: str) -> str:
+    """A study as JSON."""
+    return f"{API}/studies/{quote(study_id, safe='')}"
+
+
+def events(study_id: str) -> str:
+    """A study's event stream."""
+    return f"{api_study(study_id)}/events"
+
+
+def figure(study_id: str, **view: str) -> str:
+    """A coordinate-check figure as Plotly JSON."""
+    query = urlencode({name: value for name, value in view.items() if value})
+    return f"{api_study(study_id)}/figures/coordinate-check?{query}"
+
+
+def measurements(study_id: str) -> str:
+    """All measurements as CSV."""
+    return f"{api_study(study_id)}/measurements.csv"
+
+
+def report(study_id: str) -> str:
+    """The report as one HTML file."""
+    return f"{api_study(study_id)}/report.html"
+
+
+@cache
+def static(path: str) -> str:
+    """A file of frontend/static; its hash in the query makes a new version a new URL."""
+    content = (assets.frontend() / "static" / path).read_bytes()
+    return f"/static/{path}?v={sha256(content).hexdigest()[:10]}"

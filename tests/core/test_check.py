@@ -1,0 +1,94 @@
+"""`muscope check` from the outside: what it prints, writes, refuses, and its exit codes."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from muscope.cli import app
+from tests import needs
+
+SMALL = """\
+name: Small
+arms:
+  - model: {name: mlp, batch_size: 16}
+    optimizers: [{name: adamw, learning_rate: 3e-3}]
+parametrizations: [{name: sp}, {name: mup}]
+widths: [16, 32, 64]
+depths: [1]
+seeds: 3
+steps: 1
+"""
+
+
+def muscope(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a small study in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.yaml").write_text(SMALL)
+    return tmp_path
+
+
+@pytest.fixture
+def _torch() -> None:
+    try:
+        import torch  # noqa: F401
+    except ModuleNotFoundError:
+        needs.missing("torch is not installed")
+
+
+@pytest.mark.usefixtures("_torch")
+def test_a_study_is_trained_judged_printed_and_written(folder: Path) -> None:
+    done = muscope("check", "small.yaml", "--report", "report.html", "--csv", "rows.csv")
+    assert done.exit_code == 0, done.output
+    assert "MLP · SP · AdamW 0.003" in done.stdout
+    assert "bundle 3 of 3" in done.stderr
+    assert "<html" in (folder / "report.html").read_text()
+    with (folder / "rows.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    # 2 variants × 3 widths × 3 seeds × 2 steps × 3 tensors
+    assert len(rows) == 108
+
+
+@pytest.mark.usefixtures("_torch")
+def test_json_is_all_that_stdout_holds_and_fail_on_decides_the_exit_code(folder: Path) -> None:
+    done = muscope("check", "small.yaml", "--json", "--fail-on", "grows")
+    found = json.loads(done.stdout)
+    verdicts = {verdict["label"]: verdict["verdict"] for verdict in found["verdicts"]}
+    assert verdicts["MLP · SP · AdamW 0.003"] == "grows"
+    assert done.exit_code == 1
+    assert found["study"]["widths"] == [16, 32, 64]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere.yaml"], "nowhere.yaml is not a study"),
+        (["small.yaml", "--fail-on", "explodes"], "grows, shrinks, inconclusive, diverged"),
+        (
+            ["small.yaml", "--report", "missing/report.html"],
+            "missing/report.html cannot be written",
+        ),
+        (["wrong.yaml"], "widths.0: must be a whole number"),
+        (["huge.yaml"], "at most 2000 are allowed"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_anything_is_trained(
+    folder: Path, arguments: list[str], words: str
+) -> None:
+    (folder / "wrong.yaml").write_text(SMALL.replace("[16,", '["16",'))
+    widths = ", ".join(str(16 * n) for n in range(1, 65))
+    huge = SMALL.replace("16, 32, 64", widths).replace("seeds: 3", "seeds: 64")
+    (folder / "huge.yaml").write_text(huge)
+    done = muscope("check", *arguments)
+    assert done.exit_code == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""

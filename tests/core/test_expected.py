@@ -1,0 +1,103 @@
+"""The table of expectations says what theory/facts.md says, and nothing that nobody said."""
+
+from itertools import product
+
+import pytest
+
+from muscope.theory.expected import TOLERANCE, Coordinates, expectation, legal_exception
+from muscope.vocabulary import Role, Statistic, UpdateFamily
+
+ADAM, SGD = UpdateFamily.SIGN_LIKE, UpdateFamily.SGD_LIKE
+L1, CHANGE = Statistic.L1, Statistic.CHANGE
+EVERYWHERE = [
+    Coordinates(parametrization, zero_readout, family, role, statistic, step)
+    for parametrization, zero_readout, family, role, statistic, step in product(
+        ("sp", "mup"), (False, True), UpdateFamily, Role, Statistic, (0, 1, 4, 5)
+    )
+]
+
+
+def exponent(
+    parametrization: str,
+    family: UpdateFamily,
+    role: Role,
+    statistic: Statistic,
+    step: int,
+    *,
+    zero_readout: bool = False,
+) -> float | None:
+    at = Coordinates(parametrization, zero_readout, family, role, statistic, step)
+    return expectation(at).exponent
+
+
+@pytest.mark.parametrize(
+    ("family", "embedding", "hidden", "output"),
+    [(SGD, -0.5, 0.5, 1.0), (ADAM, 0.0, 1.0, 1.5)],
+)
+def test_sp_changes_as_the_rows_of_facts_5_1(
+    family: UpdateFamily, embedding: float, hidden: float, output: float
+) -> None:
+    assert exponent("sp", family, Role.EMBEDDING, CHANGE, 1) == embedding
+    assert exponent("sp", family, Role.HIDDEN, CHANGE, 1) == hidden
+    assert exponent("sp", family, Role.OUTPUT, CHANGE, 1) == output
+
+
+@pytest.mark.parametrize("family", UpdateFamily)
+def test_mup_is_flat_but_for_the_first_logits_of_a_random_readout(family: UpdateFamily) -> None:
+    for role in (Role.EMBEDDING, Role.HIDDEN, Role.ATTENTION_LOGITS, Role.RESIDUAL):
+        assert exponent("mup", family, role, L1, 3) == 0.0
+        assert exponent("mup", family, role, CHANGE, 3) == 0.0
+    assert exponent("mup", family, Role.OUTPUT, L1, 0) == -0.5
+    assert exponent("mup", family, Role.OUTPUT, CHANGE, 1) == 0.0
+
+
+@pytest.mark.parametrize("parametrization", ["sp", "mup"])
+def test_what_is_exactly_zero_has_no_exponent(parametrization: str) -> None:
+    zero = {"zero_readout": True}
+    assert exponent(parametrization, ADAM, Role.OUTPUT, L1, 0, **zero) is None
+    assert exponent(parametrization, ADAM, Role.HIDDEN, CHANGE, 1, **zero) is None
+    assert exponent(parametrization, ADAM, Role.OUTPUT, CHANGE, 1, **zero) is not None
+
+
+def test_what_no_source_gives_is_unknown_and_not_guessed() -> None:
+    assert exponent("sp", ADAM, Role.RESIDUAL, CHANGE, 1) is None
+    assert exponent("sp", SGD, Role.ATTENTION_LOGITS, CHANGE, 1) is None
+    assert exponent("sp", ADAM, Role.HIDDEN, CHANGE, 2) is None
+    assert exponent("sp", ADAM, Role.HIDDEN, L1, 1) is None
+    assert exponent("mup", ADAM, Role.OUTPUT, L1, 1) is None
+
+
+def test_every_expectation_has_a_source_and_bands_only_widen_downwards_for_mup() -> None:
+    for at in EVERYWHERE:
+        assert expectation(at).source
+        legal = legal_exception(at)
+        if legal is not None:
+            assert at.parametrization == "mup"
+            assert legal.low < -TOLERANCE
+
+
+def test_slow_alignment_is_legal_for_the_change_of_hidden_tensors_with_sign_like_updates() -> None:
+    banded = {
+        (at.family, at.role, at.statistic)
+        for at in EVERYWHERE
+        if at.role is not Role.OUTPUT and legal_exception(at) is not None
+    }
+    assert banded == {(ADAM, Role.HIDDEN, CHANGE), (ADAM, Role.ATTENTION_LOGITS, CHANGE)}
+
+
+@pytest.mark.parametrize(
+    ("zero_readout", "step", "band"),
+    [
+        (False, 0, (-0.6, 0.2)),
+        (False, 4, (-0.6, 0.2)),
+        (False, 5, None),
+        (True, 0, None),
+        (True, 1, (-0.20, 0.10)),
+        (True, 50, (-0.20, 0.10)),
+    ],
+)
+def test_the_bands_are_those_of_facts_5_3(
+    zero_readout: bool, step: int, band: tuple[float, float] | None
+) -> None:
+    legal = legal_exception(Coordinates("mup", zero_readout, ADAM, Role.OUTPUT, L1, step))
+    assert (None if legal is None else (legal.low, legal.high)) == band

@@ -1,0 +1,104 @@
+"""A plan holds every run once, in bundles that can be stacked, and refuses before it expands."""
+
+import json
+import time
+from collections import Counter
+
+import pytest
+
+from muscope import plan
+from muscope.presets.demo import demo
+from muscope.spec import RunSpec, StudySpec, digest
+
+
+def scalars_apart(run: RunSpec) -> tuple[str, str, dict[str, bool | int | float], int, int, int]:
+    """What must be equal within a bundle."""
+    variant = run.variant
+    return (
+        variant.model.model_dump_json(),
+        variant.optimizer.name,
+        variant.optimizer.options,
+        run.width,
+        run.depth,
+        run.steps,
+    )
+
+
+def test_every_run_of_the_grid_is_in_exactly_one_bundle() -> None:
+    spec = demo()
+    bundled = Counter(digest(run) for bundle in plan.plan(spec).bundles for run in bundle.runs)
+    assert set(bundled) == {digest(run) for run in plan.runs(spec)}
+    assert set(bundled.values()) == {1}
+    assert bundled.total() == spec.run_count
+
+
+def test_the_runs_of_a_bundle_differ_only_in_scalars() -> None:
+    for bundle in plan.plan(demo()).bundles:
+        shapes = [scalars_apart(run) for run in bundle.runs]
+        assert all(shape == shapes[0] for shape in shapes)
+
+
+def test_learning_rates_share_a_bundle_and_options_do_not() -> None:
+    data = demo().model_dump(mode="json")
+    (adamw,) = data["arms"][0]["optimizers"]
+    slower = {**adamw, "learning_rate": 1e-3}
+    other = {**adamw, "options": {**adamw["options"], "beta1": 0.8}}
+    data["arms"] = [{**data["arms"][0], "optimizers": [adamw, slower, other]}]
+    spec = StudySpec.model_validate_json(json.dumps(data))
+    sizes = [len(bundle.runs) for bundle in plan.plan(spec).bundles]
+    assert sorted(set(sizes)) == [10, 20]  # 2 parametrizations × 5 seeds × 1 or 2 rates
+
+
+def test_small_widths_come_first() -> None:
+    widths = [bundle.runs[0].width for bundle in plan.plan(demo()).bundles]
+    assert widths == sorted(widths)
+
+
+def test_a_grid_beyond_the_operators_limit_is_refused() -> None:
+    with pytest.raises(ValueError, match="the grid has 120 runs, at most 119 are allowed"):
+        plan.plan(demo(), max_runs=119)
+    assert plan.plan(demo(), max_runs=120).run_count == 120
+
+
+def test_a_grid_of_half_a_thousand_million_runs_is_refused_at_once() -> None:
+    data = demo().model_dump(mode="json")
+    (adamw,) = data["arms"][0]["optimizers"]
+    rates = [{**adamw, "learning_rate": 1e-3 * (n + 1)} for n in range(64)]
+    arms = [
+        {"model": {**data["arms"][0]["model"], "batch_size": n + 1}, "optimizers": rates}
+        for n in range(16)
+    ]
+    widths, depths = [64 * (n + 1) for n in range(64)], list(range(1, 65))
+    wide = {**data, "arms": arms, "widths": widths, "depths": depths, "seeds": 64}
+    text = json.dumps(wide)
+    started_at = time.monotonic()
+    with pytest.raises(ValueError, match="the grid has 536870912 runs"):
+        StudySpec.model_validate_json(text)
+    assert time.monotonic() - started_at < 1.0
+
+
+def test_costs_add_up() -> None:
+    planned = plan.plan(demo())
+    assert planned.flops == pytest.approx(sum(bundle.flops for bundle in planned.bundles))
+    per_run = {"gpt": 18, "mlp": 4}  # activations
+    steps = demo().steps + 1
+    rows = sum(per_run[run.variant.model.name] * steps for run in plan.runs(demo()))
+    assert planned.measurement_rows == rows
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"seeds": 1}, "1 seed"),
+        ({"seeds": 2}, "2 seeds"),
+        ({"widths": [64, 128]}, "fewer than 4 widths"),
+        ({"widths": [32, 64, 128, 256]}, "smallest width 32"),
+    ],
+)
+def test_a_weak_grid_is_warned_of_before_it_costs_anything(
+    change: dict[str, object], words: str
+) -> None:
+    data = {**demo().model_dump(mode="json", exclude={"base_width"}), **change}
+    assert any(
+        words in w for w in plan.plan(StudySpec.model_validate_json(json.dumps(data))).warnings
+    )

@@ -1,0 +1,123 @@
+"""The coordinate check as a picture: first what it shows, then how."""
+
+import json
+import math
+
+import pytest
+
+from muscope.plots import coordinate_check, drawing
+from muscope.records import Sample
+from muscope.spec import Arm, ModelSpec, OptimizerSpec, ParametrizationSpec, StudySpec
+from muscope.vocabulary import Role, Statistic, TensorKind
+
+WIDTHS = (64, 128, 256)
+SPEC = StudySpec(
+    name="x",
+    arms=(
+        Arm(
+            model=ModelSpec(name="mlp", batch_size=8),
+            optimizers=(OptimizerSpec(name="sgd", learning_rate=0.1),),
+        ),
+    ),
+    parametrizations=(ParametrizationSpec(name="sp"),),
+    widths=WIDTHS,
+    seeds=2,
+    steps=1,
+)
+
+
+def sample(width: int, seed: int, value: float, **changes: object) -> Sample:
+    """One measurement; `changes` replace its coordinates."""
+    fields: dict[str, object] = {
+        "variant": SPEC.variants[0].key, "width": width, "depth": 2, "seed": seed, "step": 0,
+        "tensor": "hidden.0", "role": Role.HIDDEN, "kind": TensorKind.ACTIVATION,
+        "l1": value, "rms": 2 * value, "change": None,
+    }  # fmt: skip
+    return Sample(**(fields | changes))  # type: ignore[arg-type]
+
+
+def info(samples: list[Sample], **options: str) -> coordinate_check.CoordinateCheckInfo:
+    return coordinate_check.info(samples, None, Statistic.L1, spec=SPEC, title="MLP", **options)
+
+
+def test_a_point_is_the_mean_over_seeds_and_the_band_their_range() -> None:
+    (line,) = info([sample(64, 0, 1.0), sample(64, 1, 3.0)]).lines
+    (point,) = line.points
+    assert (point.mean, point.low, point.high, point.seeds) == (2.0, 1.0, 3.0, 2)
+
+
+def test_there_is_one_panel_per_step_and_depth_and_one_line_per_tensor() -> None:
+    grid = [
+        sample(width, 0, 1.0, step=step, depth=depth, tensor=tensor)
+        for width in WIDTHS
+        for step in (0, 1)
+        for depth in (2, 4)
+        for tensor in ("input", "readout")
+    ]
+    panels = info(grid).panels
+    assert [(p.depth, p.step) for p in panels] == [(2, 0), (2, 1), (4, 0), (4, 1)]
+    assert all(len(panel.lines) == 2 for panel in panels)
+
+
+def test_a_long_study_shows_its_first_and_last_step_and_says_what_is_left_out() -> None:
+    found = info([sample(64, 0, 1.0, step=step) for step in range(101)])
+    steps = [panel.step for panel in found.panels]
+    assert len(steps) == coordinate_check.MAX_PANELS
+    assert (steps[0], steps[-1]) == (0, 100)
+    assert "of 101 recorded ones" in coordinate_check.summary(found)
+
+
+def test_a_value_that_is_not_finite_is_a_gap_that_is_named() -> None:
+    found = info([sample(64, 0, 1.0), sample(128, 0, math.inf), sample(128, 1, 1.0)])
+    drawn = drawing.figure(found)
+    assert "Not finite, so with gaps: hidden.0." in coordinate_check.summary(found)
+    assert drawn["data"][1]["y"] == [1.0, None, None]
+    json.dumps(drawn, allow_nan=False)
+
+
+def test_exact_zeros_cannot_be_drawn_on_a_log_axis_and_are_counted() -> None:
+    found = info([sample(width, 0, 0.0) for width in WIDTHS])
+    assert "1 tensor exactly zero in some step" in coordinate_check.summary(found)
+    json.dumps(drawing.figure(found), allow_nan=False)
+
+
+@pytest.mark.parametrize("values", [[], [1e-300, 1e300], [5e-324], [1.0]])
+def test_any_size_of_numbers_gives_a_figure_with_few_ticks(values: list[float]) -> None:
+    found = info([sample(64, seed, value) for seed, value in enumerate(values)])
+    drawn = drawing.figure(found)
+    assert len(drawn["layout"].get("yaxis", {}).get("tickvals", [])) <= 11
+    json.dumps(drawn, allow_nan=False)
+
+
+def test_names_are_escaped_against_the_markup_of_plotly() -> None:
+    evil = '<a href="https://evil">x</a>'
+    drawn = drawing.figure(info([sample(64, 0, 1.0, tensor=evil)]))
+    assert "<a" not in json.dumps(drawn["data"])
+
+
+def test_widths_are_powers_of_two_on_a_log_axis_and_every_panel_has_the_same_range() -> None:
+    grid = [sample(width, 0, 1.0 + step, step=step) for width in WIDTHS for step in (0, 1)]
+    layout = drawing.figure(info(grid))["layout"]
+    assert layout["xaxis"]["type"] == layout["yaxis"]["type"] == "log"
+    assert layout["xaxis"]["tickvals"] == list(WIDTHS)
+    assert layout["yaxis"]["range"] == layout["yaxis2"]["range"]
+
+
+def test_one_tensor_alone_is_drawn_with_the_slope_that_theory_expects() -> None:
+    line = coordinate_check.Line(
+        tensor="readout",
+        role=Role.OUTPUT,
+        points=tuple(coordinate_check.Point(w, w / 64, w / 64, w / 64, 2) for w in WIDTHS),
+        slope=1.0,
+        expected=1.0,
+    )
+    panel = coordinate_check.Panel(step=1, depth=2, lines=(line,))
+    found = coordinate_check.CoordinateCheckInfo("x", Statistic.L1, WIDTHS, 2, (panel,), 1)
+    theory = drawing.figure(found)["data"][-1]
+    assert theory["line"]["dash"] == "dash"
+    assert theory["y"] == pytest.approx([1.0, 2.0, 4.0])
+
+
+def test_a_tensor_can_be_looked_at_alone() -> None:
+    grid = [sample(64, 0, 1.0, tensor=name) for name in ("input", "readout")]
+    assert [line.tensor for line in info(grid, tensor="readout").lines] == ["readout"]

@@ -1,0 +1,128 @@
+"""A spec is strict about what it takes, names what it refuses, and has one way to be written."""
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from muscope.presets.demo import demo
+from muscope.spec import StudySpec, canonical_json, digest
+
+DEMO_DIGEST = "7d8dd7011265b5e109159fbfe500ef366e7a3a1b2e9e4aedc2778fd318dc5a4e"
+
+
+def data(**changes: object) -> dict[str, Any]:
+    """The demo as JSON would hold it, with changes; what is None is left out."""
+    merged = {**demo().model_dump(mode="json"), **changes}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def parsed(content: dict[str, Any]) -> StudySpec:
+    return StudySpec.model_validate_json(json.dumps(content))
+
+
+def refusal(content: dict[str, Any]) -> str:
+    with pytest.raises(ValidationError) as caught:
+        parsed(content)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("width", [True, "64", 64.0, 64.5, None, [64], 0, -64, 65_537, 10**30])
+def test_a_width_is_a_whole_number_within_its_limits(width: object) -> None:
+    assert "widths.0" in refusal(data(widths=[width, 128], base_width=None))
+
+
+@pytest.mark.parametrize("rate", [0, -1e-3, True, "3e-3", float("nan"), float("inf"), 1e7])
+def test_a_learning_rate_is_a_positive_finite_number(rate: object) -> None:
+    content = data()
+    content["arms"][0]["optimizers"][0]["learning_rate"] = rate
+    assert "learning_rate" in refusal(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("version", 2),
+        ("version", True),
+        ("kind", "sweep"),
+        ("seeds", 0),
+        ("seeds", 65),
+        ("steps", 0),
+        ("steps", 100_001),
+        ("widths", [64]),
+        ("widths", [64, 64]),
+        ("depths", []),
+        ("depths", [0]),
+        ("arms", []),
+        ("parametrizations", []),
+    ],
+)
+def test_what_is_out_of_its_limits_is_refused_by_name(name: str, value: object) -> None:
+    assert name in refusal(data(**{name: value}, base_width=None, base_depth=None))
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "a\u202eb", "e\u0301", "x" * 121])
+def test_a_name_is_short_printable_text(name: str) -> None:
+    assert "name" in refusal(data(name=name))
+
+
+def test_an_unknown_field_is_named() -> None:
+    assert "width_list" in refusal(data(width_list=[64]))
+
+
+def test_what_the_catalogue_lacks_is_named_with_what_it_has() -> None:
+    content = data()
+    content["arms"][0]["optimizers"][0]["name"] = "lion"
+    message = refusal(content)
+    assert "unknown optimizer 'lion'" in message
+    assert "adamw, sgd" in message
+
+
+def test_a_width_that_does_not_fit_the_model_is_refused() -> None:
+    assert "width 100 is not a multiple of the head size 32" in refusal(data(widths=[64, 100]))
+
+
+def test_a_base_larger_than_every_width_is_refused() -> None:
+    assert "base_width 1024" in refusal(data(base_width=1024))
+
+
+def test_the_same_variant_twice_is_refused() -> None:
+    assert "twice" in refusal(data(parametrizations=[{"name": "sp"}, {"name": "sp"}]))
+
+
+def test_a_spec_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        demo().seeds = 3
+
+
+def test_a_spec_survives_its_own_json() -> None:
+    assert parsed(json.loads(canonical_json(demo()))) == demo()
+
+
+def test_equal_specs_have_equal_digests_however_they_were_written() -> None:
+    backwards = dict(reversed(list(data(widths=[512, 64, 256, 128]).items())))
+    assert digest(parsed(backwards)) == digest(demo())
+    assert digest(parsed(data(base_width=None, base_depth=None))) == digest(demo())
+
+
+def test_every_field_is_part_of_the_digest() -> None:
+    changes: list[dict[str, object]] = [
+        {"seeds": 4},
+        {"steps": 3},
+        {"name": "x"},
+        {"depths": [1, 2]},
+    ]
+    digests = {digest(parsed(data(**change))) for change in changes}
+    assert len(digests | {digest(demo())}) == len(changes) + 1
+
+
+def test_the_digest_of_the_demo_is_what_it_was() -> None:
+    """A digest that changes loses every idempotency key and stored study: do it knowingly."""
+    assert digest(demo()) == DEMO_DIGEST
+
+
+def test_keys_of_variants_are_unique_and_fit_for_a_url() -> None:
+    keys = [variant.key for variant in demo().variants]
+    assert len(set(keys)) == len(keys)
+    assert all(set(key) <= set("abcdefghijklmnopqrstuvwxyz0123456789-._+") for key in keys)

@@ -1,0 +1,220 @@
+"""Every page in a real Chromium: nothing behind the reader's back, live, dark, on a phone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from muscope.settings import Settings
+from muscope.storage import schema
+from muscope.storage.database import Database, open_database
+from muscope_server import urls
+from tests.e2e.browser import chromium, watched
+from tests.server import measured
+from tests.server.running import Running, running
+
+pytestmark = pytest.mark.e2e
+
+EVIL = '<span style="background:url(https://evil.example/x)">µ</span> <a href="//evil.example">'
+PHONE = {"width": 360, "height": 800}
+
+
+@dataclass(frozen=True)
+class House:
+    """A server with a finished study of an evil name, and its database."""
+
+    server: Running
+    database: Database
+    study_id: str
+
+    def enter(self, path: str = "/") -> str:
+        """A link that lets its reader in."""
+        mark = "&" if "?" in path else "?"
+        return f"{self.server.origin}{path}{mark}token={self.server.token}"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    settings = Settings(data_dir=tmp_path_factory.mktemp("browser") / "data", port=0)
+    database = open_database(settings)
+    schema.upgrade(database)
+    study_id = measured.finished(database, measured.small(EVIL))
+    with running(settings) as server:
+        yield House(server, database, study_id)
+    database.close()
+
+
+def pages(house: House) -> list[str]:
+    """Every page, with every tab."""
+    tabs = ("verdict", "coordinate-check", "runs", "report")
+    study = [urls.study(house.study_id, tab=tab) for tab in tabs]
+    alone = urls.study(house.study_id, tab="coordinate-check", statistic="change", tensor="input")
+    return ["/", "/studies/new", "/workers", "/studies/nothing", *study, alone]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_breaks_its_policy_calls_out_overflows_a_phone_or_excludes_a_reader(
+    browser: Browser, house: House, scheme: str
+) -> None:
+    everywhere = pages(house) if scheme == "light" else pages(house)[:6]
+    with watched(browser, house.enter(), color_scheme=scheme, viewport=PHONE) as found:
+        for path in everywhere:
+            found.page.goto(house.server.origin + path)
+            _wait_for_charts(found.page)
+            assert found.overflow == 0, path
+            assert found.axe() == [], path
+        found.errors = [text for text in found.errors if "404" not in text]
+        found.assert_clean()
+
+
+def test_the_login_page_lets_in_who_has_the_token(browser: Browser, house: House) -> None:
+    with watched(browser, f"{house.server.origin}/workers") as found:
+        assert found.axe() == []
+        found.page.get_by_label("Token").fill(house.server.token)
+        found.page.get_by_role("button", name="Enter").click()
+        expect(found.page.get_by_role("heading", level=1)).to_have_text("Workers")
+        found.assert_clean()
+
+
+def test_the_plan_follows_while_typing_and_a_mistake_keeps_what_was_typed(
+    browser: Browser, house: House
+) -> None:
+    with watched(browser, house.enter("/studies/new")) as found:
+        page = found.page
+        runs = page.locator("#plan dd").first
+        expect(runs).to_have_text("40")
+        page.get_by_label("Seeds").fill("3")
+        expect(runs).to_have_text("24")
+        page.get_by_label("Name").fill("Kept as typed")
+        page.get_by_label("Widths").fill("64, wide")
+        expect(page.locator("#plan")).to_contain_text("'wide'")
+        page.get_by_role("button", name="Start the study").click()
+        expect(page.locator("#widths-error")).to_contain_text("'wide'")
+        expect(page.get_by_label("Name")).to_have_value("Kept as typed")
+        expect(page.get_by_label("Widths")).to_have_value("64, wide")
+        found.errors = [text for text in found.errors if "422" not in text]
+        found.assert_clean()
+
+
+def test_a_chip_opens_its_part_of_the_form(browser: Browser, house: House) -> None:
+    with watched(browser, house.enter("/studies/new")) as found:
+        rates = found.page.get_by_label("MLP with AdamW: learning rates")
+        expect(rates).to_be_hidden()
+        found.page.get_by_label("MLP", exact=True).check()
+        expect(found.page.locator("#plan")).to_contain_text("choose at least one optimizer")
+
+
+def test_the_page_fills_while_it_is_measured_and_a_reload_draws_the_same(
+    browser: Browser, house: House
+) -> None:
+    spec = measured.small("Live")
+    study_id = measured.submitted(house.database, spec)
+    with (
+        watched(browser, house.enter(urls.study(study_id, tab="coordinate-check"))) as charts,
+        watched(browser, house.enter(urls.study(study_id, tab="verdict"))) as verdict,
+    ):
+        expect(charts.page.locator("#live-state")).to_have_text("live")
+        expect(verdict.page.locator("#study-header .badge")).to_have_text("queued")
+        measured.train_next(house.database, spec, study_id)
+        expect(verdict.page.locator("#study-header")).to_contain_text("4 of 16 runs ended")
+        expect(verdict.page.locator(".card").first).to_contain_text("so far")
+        _wait_for_charts(charts.page)
+        while measured.train_next(house.database, spec, study_id):
+            pass
+        expect(verdict.page.locator("#study-header .badge")).to_have_text("finished")
+        expect(verdict.page.locator(".card").first).not_to_contain_text("so far")
+        expect(charts.page.locator("#study-header .badge")).to_have_text("finished")
+        verdict.page.goto(charts.page.url)
+        _wait_for_charts(verdict.page)
+        fresh = verdict.page.evaluate(DRAWN)
+        charts.page.wait_for_function(f"fresh => {DRAWN} === fresh", arg=fresh, timeout=10_000)
+        charts.assert_clean()
+        verdict.assert_clean()
+
+
+def test_a_hidden_page_holds_no_stream_and_resumes_when_shown(
+    browser: Browser, house: House
+) -> None:
+    spec = measured.small("Hidden")
+    study_id = measured.submitted(house.database, spec)
+    with watched(browser, house.enter(urls.study(study_id, tab="runs"))) as found:
+        page = found.page
+        expect(page.locator("#live-state")).to_have_text("live")
+        measured.train_next(house.database, spec, study_id)
+        expect(page.locator("#study-header")).to_contain_text("4 of 16 runs ended")
+        _pretend(page, hidden=True)
+        measured.train_next(house.database, spec, study_id)
+        expect(page.locator("#study-header")).to_contain_text("4 of 16 runs ended")
+        _pretend(page, hidden=False)
+        expect(page.locator("#study-header")).to_contain_text("8 of 16 runs ended")
+        streams = [url for url in found.requests if "/events?" in url]
+        assert len(streams) == 2
+        assert streams[0] != streams[1], "the second resumes after the last event seen"
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.locator("#study-header .badge")).to_have_text("cancelled")
+
+
+def test_the_theme_switch_is_remembered(browser: Browser, house: House) -> None:
+    with watched(browser, house.enter(), color_scheme="light") as found:
+        page = found.page
+        before = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        page.get_by_role("button", name="Theme: system").click()
+        page.get_by_role("button", name="Theme: light").click()
+        page.reload()
+        expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
+
+
+def test_the_report_opens_from_a_file_without_a_network_and_asks_for_nothing(
+    browser: Browser, house: House, tmp_path: Path
+) -> None:
+    with house.server.browser() as visitor:
+        answer = visitor.get(urls.report(house.study_id))
+    file = tmp_path / "report.html"
+    file.write_bytes(answer.content)
+    with watched(browser, viewport=PHONE, offline=True) as found:
+        found.page.goto(file.as_uri())
+        _wait_for_charts(found.page)
+        assert found.requests == [file.as_uri()]
+        assert found.overflow == 0
+        assert found.axe() == []
+        found.assert_clean()
+
+
+def test_the_keyboard_reaches_the_content(browser: Browser, house: House) -> None:
+    with watched(browser, house.enter()) as found:
+        found.page.keyboard.press("Tab")
+        expect(found.page.get_by_role("link", name="Skip to content")).to_be_focused()
+        found.page.keyboard.press("Enter")
+        assert found.page.evaluate("document.activeElement.id") == "main"
+
+
+# what the charts of a page hold, as text that can be compared
+DRAWN = """JSON.stringify([...document.querySelectorAll(".js-plotly-plot")].map(
+    (plot) => plot.data.map((trace) => [[...trace.x], [...trace.y], trace.name])))"""
+
+
+def _wait_for_charts(page: Page) -> None:
+    """Scroll each chart into view and wait until all are drawn."""
+    for plot in page.locator(".plot").all():
+        plot.scroll_into_view_if_needed()
+        expect(plot.locator(".main-svg").first).to_be_visible(timeout=15_000)
+
+
+def _pretend(page: Page, *, hidden: bool) -> None:
+    """A headless tab is never hidden; say so in its place."""
+    page.evaluate(
+        """hidden => {
+            Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )

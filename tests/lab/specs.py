@@ -1,0 +1,42 @@
+"""Small runs for the tests of the lab."""
+
+from muscope import catalogue
+from muscope.spec import ModelSpec, OptimizerSpec, ParametrizationSpec, RunSpec, Variant
+
+SMALL_GPT = {"head_size": 8, "sequence_length": 8, "mlp_ratio": 2}
+
+
+def run(
+    model: str = "mlp",
+    *,
+    parametrization: str = "mup",
+    zero_readout: bool | None = None,
+    optimizer: str = "adamw",
+    learning_rate: float = 3e-3,
+    width: int = 32,
+    base_width: int = 16,
+    depth: int = 2,
+    seed: int = 0,
+    steps: int = 2,
+    options: dict[str, bool | int | float] | None = None,
+) -> RunSpec:
+    """A run with everything that a test does not care about filled in."""
+    entry = catalogue.MODELS[model]
+    switches = {} if zero_readout is None else {"zero_readout": zero_readout}
+    return RunSpec(
+        variant=Variant(
+            model=ModelSpec(
+                name=model, batch_size=4, options=dict(SMALL_GPT) if entry.options else {}
+            ),
+            parametrization=ParametrizationSpec(name=parametrization, options=dict(switches)),
+            optimizer=OptimizerSpec(
+                name=optimizer, learning_rate=learning_rate, options=options or {}
+            ),
+        ),
+        width=width,
+        depth=depth,
+        base_width=base_width,
+        base_depth=depth,
+        seed=seed,
+        steps=steps,
+    )

@@ -1,0 +1,155 @@
+"""Studies that look trained: a formula instead of a lab, written as a worker writes them."""
+
+import math
+from collections.abc import Iterator
+
+from muscope import plan
+from muscope.records import Measurement, Progress, StepRecord
+from muscope.spec import Arm, ModelSpec, OptimizerSpec, ParametrizationSpec, StudySpec, Variant
+from muscope.storage import bundles, measurements, studies, verdicts, workers
+from muscope.storage.bundles import Claim, Outcome
+from muscope.storage.database import Database
+from muscope.storage.digest import RunDigest
+from muscope.storage.workers import WorkerRow
+from muscope.verdicts.types import Cell, TensorVerdict, VariantVerdict
+from muscope.vocabulary import CellVerdict, RunState, Statistic, TensorKind
+
+WORKER = WorkerRow(
+    id="lab-1",
+    host="lab",
+    pid=4711,
+    device="cpu",
+    memory=8 * 2**30,
+    queues="muscope",
+    protocol=1,
+    versions="muscope 0.1.0, torch 2.13.0",
+)
+
+
+def small(name: str = "Is µP right here?") -> StudySpec:
+    """SP and µP of a small MLP at four widths: four bundles of four runs."""
+    sgd = OptimizerSpec(name="sgd", learning_rate=0.1)
+    return StudySpec(
+        name=name,
+        arms=(Arm(model=ModelSpec(name="mlp", batch_size=8), optimizers=(sgd,)),),
+        parametrizations=(ParametrizationSpec(name="sp"), ParametrizationSpec(name="mup")),
+        widths=(64, 128, 256, 512),
+        depths=(1,),
+        seeds=2,
+        steps=2,
+    )
+
+
+def submitted(database: Database, spec: StudySpec) -> str:
+    """A study that waits."""
+    with database.write() as conn:
+        study_id, _ = studies.create(conn, spec, plan.plan(spec))
+    return study_id
+
+
+def finished(database: Database, spec: StudySpec) -> str:
+    """A study of which every run has ended and every variant is judged."""
+    study_id = submitted(database, spec)
+    while train_next(database, spec, study_id):
+        pass
+    return study_id
+
+
+def train_next(database: Database, spec: StudySpec, study_id: str) -> bool:
+    """Do the work of one bundle; False when none is left."""
+    with database.write() as conn:
+        workers.beat(conn, WORKER)
+        claim = bundles.claim(conn, worker_id="lab-1", pid=1, code_version="0.1.0", lease_s=60)
+    if claim is None:
+        return False
+    with database.write() as conn:
+        bundles.describe_attempt(
+            conn, claim, torch_version="2.13.0", device="cpu", data_digest="ab" * 32
+        )
+    digests = [RunDigest() for _ in claim.members]
+    for record in records(claim, spec.steps):
+        with database.write() as conn:
+            measurements.write(conn, claim, record)
+        for entry in record.measurements:
+            digests[entry.member].add(
+                record.step, entry.tensor, entry.kind, entry.l1, entry.rms, entry.change
+            )
+    outcomes = [
+        Outcome(member.run_id, RunState.FINISHED, digest.count, digest.hex())
+        for member, digest in zip(claim.members, digests, strict=True)
+    ]
+    with database.write() as conn:
+        bundles.finish(conn, claim, outcomes)
+        ended = studies.get(conn, study_id)
+        final = ended is not None and ended.ended_at is not None
+        verdicts.save(conn, study_id, [judged(variant, final=final) for variant in spec.variants])
+    return True
+
+
+def exponent(variant: Variant) -> float:
+    """In this world SP grows like the width, and µP is flat."""
+    return 1.0 if variant.parametrization.name == "sp" else 0.0
+
+
+def records(claim: Claim, steps: int) -> Iterator[StepRecord]:
+    """What the lab would yield for a bundle."""
+    for step in range(steps + 1):
+        measured = [
+            Measurement(number, entry.name, TensorKind.ACTIVATION, size, 1.25 * size, change)
+            for number, member in enumerate(claim.members)
+            for entry in plan.activations(member.spec)
+            for size in [1.0 + 0.01 * member.spec.seed]
+            for growth in [(member.spec.width / 64) ** exponent(member.spec.variant)]
+            for change in [None if step == 0 else 0.01 * step * growth * size]
+        ]
+        losses = [
+            Progress(number, math.log(10) - 0.1 * step) for number in range(len(claim.members))
+        ]
+        yield StepRecord(step, tuple(measured), tuple(losses))
+
+
+def judged(variant: Variant, *, final: bool = True) -> VariantVerdict:
+    """The verdict of a variant in this world."""
+    run = next(
+        r for r in plan.runs(small()) if r.variant.parametrization == variant.parametrization
+    )
+    slope = exponent(variant)
+    verdict = CellVerdict.GROWS if slope else CellVerdict.FLAT
+    cells = tuple(
+        Cell(
+            tensor=entry.name,
+            role=entry.role,
+            depth=1,
+            step=step,
+            statistic=statistic,
+            verdict=verdict if statistic is Statistic.CHANGE else CellVerdict.FLAT,
+            slope=slope if statistic is Statistic.CHANGE else 0.0,
+            low=slope - 0.02,
+            high=slope + 0.02,
+            seeds=2,
+            widths=(64, 128, 256, 512),
+            tolerance=0.1,
+            smallest_detectable=0.05,
+            exception="a µP readout shrinks at initialization" if entry.name == "readout" else None,
+            expected=slope,
+            as_expected=True,
+            source="this world",
+        )
+        for entry in plan.activations(run)
+        for statistic in Statistic
+        for step in ((1, 2) if statistic is Statistic.CHANGE else (0, 1, 2))
+    )
+    worst = {cell.tensor: cell for cell in cells if cell.statistic is Statistic.CHANGE}
+    return VariantVerdict(
+        variant=variant.key,
+        label=variant.label,
+        verdict=verdict,
+        final=final,
+        runs_judged=8,
+        runs_planned=8,
+        tensors=tuple(
+            TensorVerdict(tensor=name, role=cell.role, depth=1, verdict=verdict, worst=cell)
+            for name, cell in worst.items()
+        ),
+        cells=cells,
+    )

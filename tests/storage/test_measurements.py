@@ -1,0 +1,150 @@
+"""Measurements: keyed, exact, nan included; readers see one attempt."""
+
+import math
+
+import pytest
+
+from muscope.records import Measurement, StepRecord
+from muscope.storage import bundles, events, measurements
+from muscope.storage.database import Database
+from muscope.storage.measurements import CSV_HEADER, MeasurementConflict, RunDigest
+from muscope.vocabulary import TensorKind
+from tests.storage import world
+
+NAN, INF = math.nan, math.inf
+
+
+def one(l1: float, rms: float, change: float | None, *, step: int = 0) -> StepRecord:
+    entry = Measurement(0, "input", TensorKind.ACTIVATION, l1, rms, change)
+    return StepRecord(step, (entry,), ())
+
+
+def put(db: Database, claim: bundles.Claim, record: StepRecord) -> None:
+    with db.write() as conn:
+        measurements.write(conn, claim, record)
+
+
+def test_the_same_batch_twice_changes_nothing(db: Database) -> None:
+    study_id = world.submit(db)
+    held = world.claim(db)
+    world.write(db, held, 0, nan_in=[1])
+    with db.read() as conn:
+        before = events.since(conn, study_id, 0), str(measurements.samples(conn, study_id))
+    world.write(db, held, 0, nan_in=[1])
+    with db.read() as conn:
+        after = events.since(conn, study_id, 0), str(measurements.samples(conn, study_id))
+    assert after == before
+
+
+@pytest.mark.parametrize("other", [(1.5, 2.0, 3.0), (1.0, NAN, 3.0), (1.0, 2.0, None)])
+def test_another_value_under_the_same_key_is_a_named_conflict(
+    db: Database, other: tuple[float, float, float | None]
+) -> None:
+    study_id = world.submit(db)
+    held = world.claim(db)
+    put(db, held, one(1.0, 2.0, 3.0))
+    with pytest.raises(MeasurementConflict, match=r"run_id 1, step 0, tensor_id 1, kind act"):
+        put(db, held, one(*other))
+    with db.read() as conn:
+        assert [sample.l1 for sample in measurements.samples(conn, study_id)] == [1.0]
+
+
+def test_a_half_written_batch_is_completed(db: Database) -> None:
+    study_id = world.submit(db)
+    held = world.claim(db)
+    whole = world.record(held, 0)
+    put(db, held, StepRecord(0, whole.measurements[:5], ()))
+    put(db, held, whole)
+    with db.read() as conn:
+        assert len(measurements.samples(conn, study_id)) == len(whole.measurements)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        (NAN, INF, -INF),
+        (INF, 1.0, NAN),
+        (-INF, NAN, None),
+        (1e308, 5e-324, 0.0),
+        (0.1 + 0.2, 1 / 3, 123456789.123456789),
+    ],
+)
+def test_numbers_come_back_as_they_went(
+    db: Database, numbers: tuple[float, float, float | None]
+) -> None:
+    study_id = world.submit(db)
+    put(db, world.claim(db), one(*numbers))
+    with db.read() as conn:
+        (sample,) = measurements.samples(conn, study_id)
+        (row,) = measurements.csv_rows(conn, study_id)
+    assert str((sample.l1, sample.rms, sample.change)) == str(numbers)
+    assert str(row[-3:]) == str(numbers)
+
+
+def test_a_tensor_outside_the_plan_is_refused_by_name(db: Database) -> None:
+    world.submit(db)
+    held = world.claim(db)
+    stray = Measurement(0, "bias", TensorKind.ACTIVATION, 1.0, 1.0, None)
+    with pytest.raises(ValueError, match="'bias' is not in the plan, which has: input, hidden"):
+        put(db, held, StepRecord(0, (stray,), ()))
+
+
+def test_rows_of_a_lost_attempt_are_never_seen(db: Database) -> None:
+    study_id = world.submit(db)
+    first = world.claim(db)
+    put(db, first, one(666.0, 666.0, None))
+    with db.write() as conn:
+        bundles.hand_back(conn, first)
+    with db.read() as conn:
+        assert measurements.samples(conn, study_id) == []
+    second = world.claim(db)
+    assert second.bundle_id == first.bundle_id
+    world.write(db, second, 0)
+    with db.read() as conn:
+        live = measurements.samples(conn, study_id)
+    world.write(db, second, 1)
+    world.write(db, second, 2)
+    with db.write() as conn:
+        records = [world.record(second, step) for step in range(3)]
+        bundles.finish(conn, second, world.outcomes(second, records))
+    with db.read() as conn:
+        accepted = measurements.samples(conn, study_id)
+    assert (len(live), len(accepted)) == (16, 48)
+    assert 666.0 not in {sample.l1 for sample in (*live, *accepted)}
+
+
+def test_csv_and_samples_are_the_same_numbers(db: Database) -> None:
+    study_id = world.complete_study(db)
+    with db.read() as conn:
+        rows = [
+            dict(zip(CSV_HEADER, row, strict=True)) for row in measurements.csv_rows(conn, study_id)
+        ]
+        seen = measurements.samples(conn, study_id)
+    assert rows == [{name: getattr(sample, name) for name in CSV_HEADER} for sample in seen]
+
+
+def test_samples_of_one_variant(db: Database) -> None:
+    spec = world.small_spec()
+    study_id = world.complete_study(db, spec)
+    wanted = spec.variants[1].key
+    with db.read() as conn:
+        every = measurements.samples(conn, study_id)
+        some = measurements.samples(conn, study_id, variant=wanted)
+    assert some == [sample for sample in every if sample.variant == wanted]
+    assert 2 * len(some) == len(every)
+
+
+def test_a_digest_does_not_depend_on_order_but_on_every_value() -> None:
+    rows = [
+        (step, f"t{step % 3}", TensorKind.ACTIVATION, 1.0 * step, NAN, None) for step in range(9)
+    ]
+
+    def of(some: list[tuple[int, str, TensorKind, float, float, float | None]]) -> str:
+        digest = RunDigest()
+        for row in some:
+            digest.add(*row)
+        return digest.hex()
+
+    changed = [*rows[:-1], (*rows[-1][:3], 8.000000000000002, NAN, None)]
+    assert of(rows) == of(rows[::-1])
+    assert len({of(rows), of(changed), of(rows[:-1]), of([*rows, rows[0]])}) == 4

@@ -1,0 +1,66 @@
+"""Verdicts: replaced as a whole, final ones kept."""
+
+from muscope.spec import StudySpec
+from muscope.storage import events, studies, verdicts
+from muscope.storage.database import Database
+from muscope.verdicts.types import VariantVerdict
+from muscope.vocabulary import CellVerdict
+from tests.storage import world
+
+
+def judged(spec: StudySpec, verdict: CellVerdict, *, final: bool) -> list[VariantVerdict]:
+    return [
+        VariantVerdict(
+            variant=variant.key,
+            label=variant.label,
+            verdict=verdict,
+            final=final,
+            runs_judged=4,
+            runs_planned=4,
+            tensors=(),
+            cells=(),
+        )
+        for variant in reversed(spec.variants)
+    ]
+
+
+def test_verdicts_come_back_in_the_order_of_the_spec(db: Database) -> None:
+    spec = world.small_spec()
+    study_id = world.submit(db, spec)
+    given = judged(spec, CellVerdict.FLAT, final=False)
+    with db.write() as conn:
+        verdicts.save(conn, study_id, given)
+        verdicts.save(conn, study_id, given)
+        assert verdicts.of_study(conn, study_id) == given[::-1]
+        badges = verdicts.of_studies(conn, [study_id, "other"])
+        last = events.since(conn, study_id, 0)[-1]
+    assert [badge.variant for badge in badges[study_id]] == [v.key for v in spec.variants]
+    assert badges["other"] == []
+    assert (last.kind, last.data) == ("verdict", {"final": False})
+
+
+def test_a_final_verdict_does_not_give_way_to_a_provisional_one(db: Database) -> None:
+    spec = world.small_spec()
+    study_id = world.submit(db, spec)
+    with db.write() as conn:
+        verdicts.save(conn, study_id, judged(spec, CellVerdict.FLAT, final=True))
+        verdicts.save(conn, study_id, judged(spec, CellVerdict.GROWS, final=False))
+        assert {entry.verdict for entry in verdicts.of_study(conn, study_id)} == {CellVerdict.FLAT}
+
+
+def test_a_study_that_ended_without_a_final_verdict_is_unjudged(db: Database) -> None:
+    spec = world.small_spec()
+    world.submit(db)  # has not ended
+    cancelled = world.submit(db)  # will end without rows
+    ended = world.submit(db, spec)
+    with db.write() as conn:
+        studies.cancel(conn, cancelled)
+    while (held := world.try_claim(db)) is not None:
+        if held.study_id == ended:
+            world.complete(db, held)
+    with db.write() as conn:
+        assert verdicts.unjudged(conn) == [ended]
+        verdicts.save(conn, ended, judged(spec, CellVerdict.FLAT, final=False))
+        assert verdicts.unjudged(conn) == [ended]
+        verdicts.save(conn, ended, judged(spec, CellVerdict.FLAT, final=True))
+        assert verdicts.unjudged(conn) == []

@@ -1,0 +1,213 @@
+"""One bundle from its claim to its end, with the real lab and a real database."""
+
+import threading
+
+import pytest
+
+from muscope.lab import engine
+from muscope.storage import bundles, measurements, studies, verdicts
+from muscope.storage.bundles import Claim
+from muscope.storage.database import Database
+from muscope.storage.doctor import violations
+from muscope.storage.studies import RunRow
+from muscope.vocabulary import RunState, StudyState
+from muscope_worker import execute
+from muscope_worker.execute import TrainingProcess, next_bundle
+from tests.worker.studies import submit, tiny
+
+
+def work_off(process: TrainingProcess) -> None:
+    """Execute bundles until none is queued."""
+    while next_bundle(process):
+        pass
+
+
+def runs_of(db: Database, study_id: str) -> list[RunRow]:
+    """The runs of a study, after the doctor has found nothing wrong."""
+    with db.read() as conn:
+        assert violations(conn) == []
+        return studies.runs(conn, study_id)
+
+
+def test_a_study_is_trained_recorded_and_judged(
+    db: Database, process: TrainingProcess, study_id: str
+) -> None:
+    work_off(process)
+
+    assert {run.state for run in runs_of(db, study_id)} == {RunState.FINISHED}
+    with db.read() as conn:
+        judged = verdicts.of_study(conn, study_id)
+        samples = measurements.samples(conn, study_id)
+    assert [verdict.final for verdict in judged] == [True, True]
+    assert [verdict.runs_judged for verdict in judged] == [4, 4]
+    assert len(samples) == 8 * 3 * 3  # runs, steps 0 to 2, tensors
+
+
+def test_after_the_first_bundle_the_verdict_is_provisional(
+    db: Database, process: TrainingProcess, study_id: str
+) -> None:
+    next_bundle(process)
+
+    with db.read() as conn:
+        judged = verdicts.of_study(conn, study_id)
+    assert [verdict.final for verdict in judged] == [False, False]
+
+
+def test_the_same_study_twice_gives_the_same_digests(
+    db: Database, process: TrainingProcess, study_id: str
+) -> None:
+    again = submit(db, tiny())
+
+    work_off(process)
+
+    first, second = runs_of(db, study_id), runs_of(db, again)
+    assert [run.digest for run in first] == [run.digest for run in second]
+
+
+def test_divergence_is_a_result_with_its_first_step_and_tensor(
+    db: Database, process: TrainingProcess
+) -> None:
+    study_id = submit(db, tiny(learning_rate=1e6, steps=12))
+
+    work_off(process)
+
+    runs = runs_of(db, study_id)
+    diverged = [run for run in runs if run.state is RunState.DIVERGED]
+    assert diverged
+    assert {run.state for run in runs} <= {RunState.DIVERGED, RunState.FINISHED}
+    assert all(run.first_nonfinite_step and run.first_nonfinite_tensor for run in diverged)
+    assert all(run.row_count == 13 * 3 for run in runs)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        (KeyError("lost"), "E_LAB"),
+        (ValueError("width 3 is odd"), "E_SPEC"),
+        (MemoryError(), "E_OUT_OF_MEMORY"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "E_OUT_OF_MEMORY"),
+    ],
+)
+def test_a_fault_of_the_lab_fails_the_runs_with_a_sentence(
+    db: Database,
+    process: TrainingProcess,
+    study_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: tuple[Exception, str],
+) -> None:
+    error, code = fault
+
+    def broken(members: object) -> object:
+        raise error
+
+    monkeypatch.setattr(engine, "train", broken)
+
+    work_off(process)
+
+    runs = runs_of(db, study_id)
+    assert {(run.state, run.error_code) for run in runs} == {(RunState.FAILED, code)}
+    assert all(run.error_text for run in runs)
+
+
+def test_a_judgement_that_fails_is_told_with_the_runs_and_repeated_by_others(
+    db: Database, process: TrainingProcess, study_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ArithmeticError("no slope")
+
+    monkeypatch.setattr(execute, "judge_study", broken)
+
+    with pytest.raises(ArithmeticError):
+        next_bundle(process)
+
+    failed = [run for run in runs_of(db, study_id) if run.state is RunState.FAILED]
+    assert {run.error_text for run in failed} == {"ArithmeticError: no slope"}
+
+
+def test_a_cancelled_study_stops_at_the_next_step_and_keeps_its_rows(
+    db: Database, process: TrainingProcess, study_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cancel_and_stop() -> None:
+        with db.write() as conn:
+            studies.cancel(conn, study_id)
+        process.stop.set()
+
+    after_step(monkeypatch, 0, cancel_and_stop)
+
+    work_off(process)
+
+    runs = runs_of(db, study_id)
+    assert {run.state for run in runs} == {RunState.CANCELLED}
+    assert [run.row_count for run in runs if run.row_count] == [3] * 4
+
+
+def test_a_stopping_worker_hands_its_bundle_back(
+    db: Database, process: TrainingProcess, study_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after_step(monkeypatch, 1, process.stop.set)
+
+    next_bundle(process)
+
+    assert {run.state for run in runs_of(db, study_id)} == {RunState.QUEUED}
+    monkeypatch.undo()
+    work_off(process)
+    runs = runs_of(db, study_id)
+    assert {run.state for run in runs} == {RunState.FINISHED}
+    assert [run.attempts for run in runs] == [2] * 4 + [1] * 4
+
+
+def test_who_has_lost_the_lease_writes_nothing_more(
+    db: Database, process: TrainingProcess, study_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose() -> None:
+        with db.write() as conn:
+            (live,) = bundles.live_attempts(conn, process.worker_id)
+            bundles.lost(conn, live.attempt_id, reason="in this test", counts_as_loss=False)
+
+    after_step(monkeypatch, 0, lose)
+
+    next_bundle(process)
+
+    with db.read() as conn:
+        study = studies.get(conn, study_id)
+        assert measurements.samples(conn, study_id) == []
+    assert study is not None
+    assert study.state is StudyState.QUEUED
+
+
+def test_without_work_nothing_happens(process: TrainingProcess) -> None:
+    assert not next_bundle(process)
+
+
+def test_the_heartbeat_keeps_the_lease_of_a_long_step(
+    db: Database, process: TrainingProcess, study_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats = threading.Event()
+    seen = []
+
+    def count(conn: object, claim: Claim, **how: object) -> bool:
+        seen.append(renew(conn, claim, **how))  # type: ignore[arg-type]
+        if len(seen) == 3:
+            beats.set()
+        return seen[-1]
+
+    renew = bundles.heartbeat
+    monkeypatch.setattr(bundles, "heartbeat", count)
+    after_step(monkeypatch, 0, lambda: beats.wait(5.0))
+
+    next_bundle(process)
+
+    assert beats.is_set()
+    assert not any(seen)
+
+
+def after_step(monkeypatch: pytest.MonkeyPatch, step: int, act: object) -> None:
+    """Let something happen right after a step has been recorded."""
+    record = execute.Recorder.write
+
+    def write(self: execute.Recorder, rows: object) -> None:
+        record(self, rows)  # type: ignore[arg-type]
+        if rows.step == step:  # type: ignore[attr-defined]
+            act()  # type: ignore[operator]
+
+    monkeypatch.setattr(execute.Recorder, "write", write)

@@ -1,0 +1,74 @@
+"""A training process ends itself before its lease does."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Connection
+
+from muscope.settings import Settings
+from muscope.storage import bundles, studies
+from muscope.storage.bundles import Claim
+from muscope.storage.database import Database
+from muscope_worker import heartbeat
+from muscope_worker.heartbeat import EXIT_FENCED, Heartbeat
+from tests.worker.test_recorder import locked
+
+SHORT = Settings(lease_s=0.5, heartbeat_s=0.05)
+
+
+class Ending:
+    """Stands for os._exit: tells the test that the process would have ended now."""
+
+    def __init__(self) -> None:
+        self.codes: list[int] = []
+        self.called = threading.Event()
+
+    def __call__(self, code: int) -> None:
+        self.codes.append(code)
+        self.called.set()
+
+
+class Away:
+    """A database that does not answer."""
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        raise locked()
+        yield
+
+
+def test_the_process_ends_when_the_lease_cannot_be_renewed(claim: Claim) -> None:
+    end = Ending()
+    with Heartbeat(Away(), claim, settings=SHORT, end=end):  # type: ignore[arg-type]
+        assert end.called.wait(5.0)
+    assert end.codes == [EXIT_FENCED]
+
+
+def test_the_process_ends_when_its_parent_is_gone(
+    db: Database, claim: Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = Ending()
+    with Heartbeat(db, claim, settings=SHORT, end=end):
+        monkeypatch.setattr(heartbeat.os, "getppid", lambda: 1)
+        assert end.called.wait(5.0)
+
+
+def test_a_lost_lease_is_told_before_the_process_is_ended(
+    db: Database, claim: Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "LEAVE_S", 0.1)
+    end = Ending()
+    with db.write() as conn:
+        bundles.lost(conn, claim.attempt_id, reason="in this test", counts_as_loss=False)
+    with Heartbeat(db, claim, settings=SHORT, end=end) as heart:
+        assert heart.lost.wait(5.0)
+        assert end.called.wait(5.0)
+
+
+def test_a_cancel_request_reaches_the_training(db: Database, claim: Claim) -> None:
+    with Heartbeat(db, claim, settings=SHORT) as heart:
+        with db.write() as conn:
+            studies.cancel(conn, claim.study_id)
+        assert heart.cancelled.wait(5.0)

@@ -1,0 +1,73 @@
+"""The recorder repeats what may not have arrived, and nothing is stored twice."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
+
+from muscope.lab import engine
+from muscope.storage import bundles, measurements
+from muscope.storage.bundles import Claim
+from muscope.storage.database import Database
+from muscope_worker.recorder import Recorder, persist
+
+
+class Unreliable:
+    """A database whose first commits are not acknowledged, whether they happened or not."""
+
+    def __init__(self, db: Database, *, failures: int) -> None:
+        self._db, self._failures = db, failures
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A real transaction, after which the connection is said to be gone."""
+        with self._db.write() as conn:
+            yield conn
+        if self._failures > 0:
+            self._failures -= 1
+            raise locked()
+
+
+def locked() -> OperationalError:
+    """What SQLAlchemy raises when SQLite is busy."""
+    return OperationalError("COMMIT", {}, sqlite3.OperationalError("database is locked"))
+
+
+def test_a_commit_that_nobody_saw_is_repeated_without_harm(
+    db: Database, claim: Claim, study_id: str
+) -> None:
+    unreliable = Unreliable(db, failures=2)
+    recorder = Recorder(unreliable, claim, patience_s=10.0)  # type: ignore[arg-type]
+
+    for record in engine.train([member.spec for member in claim.members]):
+        recorder.write(record)
+    with db.write() as conn:
+        bundles.finish(conn, claim, recorder.outcomes())
+
+    with db.read() as conn:
+        assert len(measurements.samples(conn, study_id)) == 4 * 3 * 3
+
+
+def test_a_database_that_stays_away_is_reported_in_the_end() -> None:
+    calls = []
+
+    def fail() -> None:
+        calls.append(1)
+        raise locked()
+
+    with pytest.raises(OperationalError):
+        persist(fail, patience_s=0.2)
+    assert len(calls) > 1
+
+
+def test_a_lost_lease_is_not_repeated(db: Database, claim: Claim) -> None:
+    with db.write() as conn:
+        bundles.lost(conn, claim.attempt_id, reason="in this test", counts_as_loss=False)
+    recorder = Recorder(db, claim, patience_s=10.0)
+    record = next(iter(engine.train([member.spec for member in claim.members])))
+
+    with pytest.raises(bundles.LeaseLost):
+        recorder.write(record)
