@@ -1,29 +1,11 @@
-"""What can be chosen, described as plain data: models, optimizers, parametrizations, datasets.
+"""The models that the lab can build, with their tensors by arithmetic."""
 
-Forms, `--help`, plans, rule tables and docs all read this; nothing here imports torch. What the
-catalogue says of a model by arithmetic, a test compares with the module that the lab builds.
-"""
-
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
-from muscope.theory.parametrizations import PARAMETRIZATIONS
-from muscope.vocabulary import Role, UpdateFamily
-
-OptionValue: TypeAlias = bool | int | float
-Options: TypeAlias = dict[str, OptionValue]
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One switch or number: its default fixes its type; a number lies within [low, high]."""
-
-    name: str
-    default: OptionValue
-    help: str
-    low: float = 0.0
-    high: float = 0.0
+from muscope.catalogue.datasets import DATASETS
+from muscope.catalogue.options import Option, Options
+from muscope.vocabulary import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,60 +46,6 @@ class ModelEntry:
     check: Callable[[int, Options], str | None]
     weights: Callable[[int, int, Options], tuple[WeightEntry, ...]]
     activations: Callable[[int, int, Options], tuple[ActivationEntry, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class OptimizerEntry:
-    """An optimizer with its update family and the learning rate that forms start from."""
-
-    name: str
-    title: str
-    help: str
-    family: UpdateFamily
-    learning_rate: float
-    options: tuple[Option, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ParametrizationEntry:
-    """A parametrization and its switches; the rules themselves are in muscope.theory."""
-
-    name: str
-    title: str
-    source: str
-    options: tuple[Option, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetEntry:
-    """Data that are there on every machine, with the size of one example."""
-
-    name: str
-    title: str
-    help: str
-    inputs: int
-    classes: int
-
-
-DATASETS: dict[str, DatasetEntry] = {
-    entry.name: entry
-    for entry in (
-        DatasetEntry(
-            name="python_docs",
-            title="Python documentation",
-            help="English text that ships with every CPython (pydoc_data.topics), as bytes.",
-            inputs=256,
-            classes=256,
-        ),
-        DatasetEntry(
-            name="digits",
-            title="Digits",
-            help="1797 real 8x8 images of handwritten digits (scikit-learn).",
-            inputs=64,
-            classes=10,
-        ),
-    )
-}
 
 
 def _gpt_check(width: int, options: Options) -> str | None:
@@ -244,68 +172,3 @@ MODELS: dict[str, ModelEntry] = {
         ),
     )
 }
-
-OPTIMIZERS: dict[str, OptimizerEntry] = {
-    entry.name: entry
-    for entry in (
-        OptimizerEntry(
-            name="adamw",
-            title="AdamW",
-            help="Adam with decoupled weight decay (Loshchilov & Hutter 2019).",
-            family=UpdateFamily.SIGN_LIKE,
-            learning_rate=3e-3,
-            options=(
-                Option("beta1", 0.9, "Decay of the first moment.", 0.0, 0.9999999),
-                Option("beta2", 0.95, "Decay of the second moment.", 0.0, 0.9999999),
-                Option("epsilon", 1e-16, "Added to the root of the second moment.", 0.0, 1.0),
-                Option("weight_decay", 0.0, "Decay, multiplied by the learning rate.", 0.0, 10.0),
-            ),
-        ),
-        OptimizerEntry(
-            name="sgd",
-            title="SGD",
-            help="Stochastic gradient descent, with momentum if asked.",
-            family=UpdateFamily.SGD_LIKE,
-            learning_rate=0.1,
-            options=(Option("momentum", 0.0, "Decay of the velocity.", 0.0, 0.9999999),),
-        ),
-    )
-}
-
-_ZERO_READOUT = "Start the readout at zero (no legal exceptions at initialization)."
-
-PARAMETRIZATION_ENTRIES: dict[str, ParametrizationEntry] = {
-    name: ParametrizationEntry(
-        name=name,
-        title=PARAMETRIZATIONS[name].title,
-        source=PARAMETRIZATIONS[name].source,
-        options=(Option("zero_readout", zero_readout, _ZERO_READOUT),),
-    )
-    for name, zero_readout in (("sp", False), ("mup", True))
-}
-
-
-def complete_options(options: Mapping[str, OptionValue], known: tuple[Option, ...]) -> Options:
-    """Fill in defaults and refuse, with a sentence, what is unknown or out of range."""
-    allowed = {option.name: option for option in known}
-    for name in options:
-        if name not in allowed:
-            names = ", ".join(sorted(allowed)) or "none"
-            raise ValueError(f"unknown option {name!r}; allowed: {names}")
-    return {name: _checked(option, options.get(name)) for name, option in allowed.items()}
-
-
-def _checked(option: Option, value: OptionValue | None) -> OptionValue:
-    if value is None:
-        return option.default
-    kind = type(option.default)
-    if kind is float and type(value) is int:
-        value = float(value)
-    if type(value) is not kind:
-        raise ValueError(f"option {option.name!r} must be {kind.__name__}, got {value!r}")
-    if kind is not bool and not option.low <= value <= option.high:
-        raise ValueError(
-            f"option {option.name!r} must lie between {option.low:g} and {option.high:g}, "
-            f"got {value!r}"
-        )
-    return value
