@@ -3,12 +3,13 @@
 import hashlib
 import json
 import unicodedata
+from itertools import product
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from muscope import catalogue
-from muscope.catalogue import OptionValue
+from muscope.catalogue import OptionValue, rules
 
 Entry = TypeVar("Entry")
 
@@ -34,7 +35,9 @@ class OptimizerSpec(Frozen):
 
     name: str
     learning_rate: Positive
-    options: dict[str, bool | int | float] = Field(default_factory=dict, validate_default=True)
+    options: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, validate_default=True
+    )
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -47,13 +50,31 @@ class ParametrizationSpec(Frozen):
     """A parametrization of the catalogue with its switches."""
 
     name: str
-    options: dict[str, bool | int | float] = Field(default_factory=dict, validate_default=True)
+    options: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, validate_default=True
+    )
 
     @model_validator(mode="after")
     def _known(self) -> Self:
         entry = _entry("parametrization", self.name, catalogue.PARAMETRIZATION_ENTRIES)
         _complete(self, entry.options)
         return self
+
+    @property
+    def complete(self) -> dict[str, OptionValue]:
+        """Every option with its value, the silent ones too."""
+        known = catalogue.PARAMETRIZATION_ENTRIES[self.name].options
+        return catalogue.with_defaults(self.options, known)
+
+    @property
+    def title(self) -> str:
+        """Its title, with what was chosen otherwise than by default: `µP (table3)`."""
+        entry = catalogue.PARAMETRIZATION_ENTRIES[self.name]
+        values = [(option, self.complete[option.name]) for option in entry.options]
+        chosen = [
+            f"{value}" for option, value in values if option.allowed and value != option.default
+        ]
+        return f"{entry.title} ({', '.join(chosen)})" if chosen else entry.title
 
     @property
     def zero_readout(self) -> bool:
@@ -66,7 +87,9 @@ class ModelSpec(Frozen):
 
     name: str
     batch_size: Annotated[int, Field(ge=1, le=65_536)]
-    options: dict[str, bool | int | float] = Field(default_factory=dict, validate_default=True)
+    options: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, validate_default=True
+    )
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -99,7 +122,7 @@ class Variant(Frozen):
     def label(self) -> str:
         """The variant as a person says it."""
         model = catalogue.MODELS[self.model.name].title
-        parametrization = catalogue.PARAMETRIZATION_ENTRIES[self.parametrization.name].title
+        parametrization = self.parametrization.title
         optimizer = catalogue.OPTIMIZERS[self.optimizer.name].title
         return f"{model} · {parametrization} · {optimizer} {self.optimizer.learning_rate:g}"
 
@@ -159,10 +182,21 @@ class StudySpec(Frozen):
                     raise ValueError(f"model {arm.model.name!r}: {complaint}")
         if self.run_count > LARGEST_GRID:
             raise ValueError(f"the grid has {self.run_count} runs, more than {LARGEST_GRID}")
+        self._check_rules()
         keys = [variant.key for variant in self.variants]
         if len(set(keys)) != len(keys):
             raise ValueError("the same variant (model, parametrization, optimizer) twice")
         return self
+
+    def _check_rules(self) -> None:
+        """Every parametrization has a rule for every model and optimizer it meets."""
+        for arm, parametrization in product(self.arms, self.parametrizations):
+            choice = rules.Choice(parametrization.name, parametrization.options)
+            for optimizer in {optimizer.name for optimizer in arm.optimizers}:
+                options = dict(arm.model.options)
+                complaint = rules.complaint(choice, optimizer, arm.model.name, options)
+                if complaint:
+                    raise ValueError(complaint)
 
     @property
     def variants(self) -> tuple[Variant, ...]:

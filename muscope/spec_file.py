@@ -106,7 +106,7 @@ def _path(location: Location) -> str:
 
 
 def _without_union_branch(location: Location) -> Location:
-    """An option's value may be of three types; pydantic names each as if it were a field."""
+    """An option's value may be of four types; pydantic names each as if it were a field."""
     return location[:-1] if _is_union_branch(location) else location
 
 
@@ -117,7 +117,7 @@ def _is_union_branch(location: Location) -> bool:
 def _message(detail: ErrorDetails) -> str:
     given = _short(detail["input"])
     if _is_union_branch(detail["loc"]):
-        return f"must be a number, true or false, got {given}"
+        return f"must be a number, true, false or one word, got {given}"
     if detail["type"] == "extra_forbidden":
         return f"unknown field; allowed: {', '.join(_allowed(detail['loc']))}"
     sentence = _SENTENCES.get(detail["type"], detail["msg"].replace("{", "{{").replace("}", "}}"))

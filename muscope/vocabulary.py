@@ -20,10 +20,22 @@ class Role(StrEnum):
 
 
 class UpdateFamily(StrEnum):
-    """How the size of an optimizer's raw update depends on the gradient."""
+    """How the size of an optimizer's raw update depends on the gradient and on the weight."""
 
     SGD_LIKE = "sgd_like"
     SIGN_LIKE = "sign_like"
+    ORTHOGONAL = "orthogonal"
+    ORTHOGONAL_RMS = "orthogonal_rms"
+    TRUST_RATIO = "trust_ratio"
+    PARAMETER_SCALED = "parameter_scaled"
+
+
+class DecayForm(StrEnum):
+    """How an optimizer applies weight decay."""
+
+    L2 = "l2"
+    COUPLED = "coupled"
+    INDEPENDENT = "independent"
 
 
 class TensorKind(StrEnum):

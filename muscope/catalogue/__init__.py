@@ -7,10 +7,21 @@ catalogue says of a model by arithmetic, a test compares with the module that th
 from muscope.catalogue.datasets import DATASETS, DatasetEntry
 from muscope.catalogue.models import MODELS, ActivationEntry, ModelEntry, WeightEntry
 from muscope.catalogue.optimizers import OPTIMIZERS, OptimizerEntry
-from muscope.catalogue.options import Option, Options, OptionValue, complete_options
-from muscope.catalogue.parametrizations import PARAMETRIZATION_ENTRIES, ParametrizationEntry
+from muscope.catalogue.options import (
+    Option,
+    Options,
+    OptionValue,
+    complete_options,
+    with_defaults,
+)
+from muscope.catalogue.parametrizations import (
+    ALL_PARAMETRIZATIONS,
+    PARAMETRIZATION_ENTRIES,
+    ParametrizationEntry,
+)
 
 __all__ = [
+    "ALL_PARAMETRIZATIONS",
     "DATASETS",
     "MODELS",
     "OPTIMIZERS",
@@ -25,4 +36,5 @@ __all__ = [
     "ParametrizationEntry",
     "WeightEntry",
     "complete_options",
+    "with_defaults",
 ]

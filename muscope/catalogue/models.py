@@ -1,7 +1,7 @@
 """The models that the lab can build, with their tensors by arithmetic."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from muscope.catalogue.datasets import DATASETS
 from muscope.catalogue.options import Option, Options
@@ -13,7 +13,8 @@ class WeightEntry:
     """One weight of a model: its name, role and shape (fan_out, fan_in).
 
     `fan_in` is 1 for a lookup table, whose input is one-hot; its parameters are fan_out * rows.
-    `flops_per_example` counts the multiply-adds of one forward on one example, twice.
+    `flops_per_example` counts the multiply-adds of one forward on one example, twice. A weight in
+    a branch adds to the residual stream; one that `writes_stream` is the last of its branch.
     """
 
     name: str
@@ -22,6 +23,8 @@ class WeightEntry:
     fan_out: int
     parameters: int
     flops_per_example: int
+    in_branch: bool = False
+    writes_stream: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,13 @@ def _gpt_weights(width: int, depth: int, options: Options) -> tuple[WeightEntry,
         size = fan_out * fan_in
         return WeightEntry(name, role, fan_in, fan_out, size, 2 * size * sequence)
 
+    def in_branch(name: str, fan_out: int, fan_in: int) -> WeightEntry:
+        writes = name.endswith((".attn.o", ".mlp.down"))
+        entry = matrix(name, Role.HIDDEN, fan_out, fan_in)
+        return replace(entry, in_branch=True, writes_stream=writes)
+
     blocks = [
-        matrix(f"blocks.{block}.{name}", Role.HIDDEN, fan_out, fan_in)
+        in_branch(f"blocks.{block}.{name}", fan_out, fan_in)
         for block in range(depth)
         for name, fan_out, fan_in in (
             ("attn.q", width, width),

@@ -4,19 +4,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-OptionValue: TypeAlias = bool | int | float
+OptionValue: TypeAlias = bool | int | float | str
 Options: TypeAlias = dict[str, OptionValue]
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One switch or number: its default fixes its type; a number lies within [low, high]."""
+    """A switch, a number within [low, high], or one of `allowed`: its default fixes its type.
+
+    A `silent` option is left out of a spec at its default: it came after specs were stored, whose
+    digests must stay what they were. `with_defaults` fills it in where it is used.
+    """
 
     name: str
     default: OptionValue
     help: str
     low: float = 0.0
     high: float = 0.0
+    allowed: tuple[OptionValue, ...] = ()
+    silent: bool = False
 
 
 def complete_options(options: Mapping[str, OptionValue], known: tuple[Option, ...]) -> Options:
@@ -26,7 +32,20 @@ def complete_options(options: Mapping[str, OptionValue], known: tuple[Option, ..
         if name not in allowed:
             names = ", ".join(sorted(allowed)) or "none"
             raise ValueError(f"unknown option {name!r}; allowed: {names}")
-    return {name: _checked(option, options.get(name)) for name, option in allowed.items()}
+    checked = {name: _checked(option, options.get(name)) for name, option in allowed.items()}
+    return {
+        name: value
+        for name, value in checked.items()
+        if not (allowed[name].silent and value == allowed[name].default)
+    }
+
+
+def with_defaults(options: Mapping[str, OptionValue], known: tuple[Option, ...]) -> Options:
+    """Options as they are used: the silent ones are there too."""
+    return {option.name: options.get(option.name, option.default) for option in known}
+
+
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
 
 
 def _checked(option: Option, value: OptionValue | None) -> OptionValue:
@@ -36,8 +55,12 @@ def _checked(option: Option, value: OptionValue | None) -> OptionValue:
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
-        raise ValueError(f"option {option.name!r} must be {kind.__name__}, got {value!r}")
-    if kind is not bool and not option.low <= value <= option.high:
+        raise ValueError(f"option {option.name!r} must be {_KINDS[kind]}, got {value!r}")
+    if option.allowed:
+        if value not in option.allowed:
+            names = ", ".join(map(str, option.allowed))
+            raise ValueError(f"option {option.name!r} must be one of {names}, got {value!r}")
+    elif not isinstance(value, bool | str) and not option.low <= value <= option.high:
         raise ValueError(
             f"option {option.name!r} must lie between {option.low:g} and {option.high:g}, "
             f"got {value!r}"

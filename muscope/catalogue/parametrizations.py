@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from muscope.catalogue.options import Option
+from muscope.theory import complete_p, everett, lingle, mup, ntk, sp, u_mup
 from muscope.theory.parametrizations import PARAMETRIZATIONS
+from muscope.theory.rule import Parametrization
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,15 +17,128 @@ class ParametrizationEntry:
     source: str
     options: tuple[Option, ...]
 
+    @property
+    def theory(self) -> Parametrization:
+        """The rules."""
+        return PARAMETRIZATIONS[self.name]
+
 
 _ZERO_READOUT = "Start the readout at zero (no legal exceptions at initialization)."
+_RATES = Option(
+    "rates",
+    ntk.RATES[0],
+    "Learning rates of the source's table, or one fixed rate for every width and weight.",
+    allowed=ntk.RATES,
+)
+
+
+def _multiplier(name: str, default: float, help: str) -> Option:
+    return Option(name, default, help, 1e-6, 1e6)
+
+
+_OPTIONS: dict[str, tuple[Option, ...]] = {
+    "sp": (
+        Option(
+            "init",
+            "lecun",
+            "LeCun (He for hidden weights), PyTorch's default, or GPT-2's fixed 0.02.",
+            allowed=sp.INITS,
+            silent=True,
+        ),
+    ),
+    "mup": (
+        Option(
+            "form",
+            "table8",
+            "Which of the three equivalent tables; only rounding can tell them apart.",
+            allowed=mup.FORMS,
+            silent=True,
+        ),
+        Option(
+            "trust_ratio_rate",
+            "low_rank",
+            "LAMB on hidden weights: 1/√m (Tensor Programs V, B.3) or 1 (arXiv 2602.20937).",
+            allowed=mup.TRUST_RATIO_RATES,
+            silent=True,
+        ),
+    ),
+    "ntk": (_RATES,),
+    "mean_field": (_RATES,),
+    "spectral": (),
+    "nanotron": (),
+    "cerebras": (
+        _multiplier("base_std", 0.08, "Standard deviation in the base model."),
+        _multiplier("embeddings_scale", 10.0, "Multiplies the embeddings."),
+        _multiplier("output_logits_alpha", 1.0, "Multiplies the logits, beside the width's rule."),
+        Option("scale_output_logits_by_d", True, "Logits by 1/m; off: by 1/√m."),
+        Option("scale_qk_dot_by_d", True, "q·k by 1/d, as the tools do; off: 1/√d, as printed."),
+        _multiplier("attention_logits_alpha", 1.0, "Multiplies q·k, beside the rule."),
+    ),
+    "minicpm": (
+        _multiplier("base_std", 0.1, "Standard deviation in the base model."),
+        _multiplier("scale_emb", 12.0, "Multiplies the embeddings."),
+        _multiplier("scale_depth", 1.4, "Branches are multiplied by this over √depth."),
+        Option("all_are_2d", False, "Embedding and readout scale like hidden weights too."),
+    ),
+    "lingle": (
+        Option(
+            "optim_rule",
+            "mup",
+            "Learning rates by the ratio to the base, or by the width itself.",
+            allowed=lingle.OPTIM_RULES,
+        ),
+    ),
+    "everett": (
+        Option(
+            "form", "sp", "Whose multipliers and initialization to take.", allowed=everett.FORMS
+        ),
+        Option(
+            "alignment",
+            "full",
+            "How far updates align with their inputs: fully, or not at all.",
+            allowed=everett.ALIGNMENTS,
+        ),
+    ),
+    "depth_mup": (),
+    "complete_p": (
+        Option(
+            "alpha",
+            complete_p.ALPHAS[0],
+            "Branches are divided by the depth ratio to this power; CompleteP is 1.",
+            allowed=complete_p.ALPHAS,
+        ),
+    ),
+    "u_mup": (
+        _multiplier("alpha_attn_softmax", 1.0, "Multiplies q·k, beside 1/d."),
+        Option(
+            "readout_constraint",
+            u_mup.READOUT_CONSTRAINTS[0],
+            "Whether the readout's backward scale follows its forward scale (SGD only).",
+            allowed=u_mup.READOUT_CONSTRAINTS,
+        ),
+    ),
+}
+
+
+def _entry(theory: Parametrization) -> ParametrizationEntry:
+    zero_readout = Option("zero_readout", theory.name == "mup", _ZERO_READOUT)
+    return ParametrizationEntry(
+        name=theory.name,
+        title=theory.title,
+        source=theory.source,
+        options=(zero_readout, *_OPTIONS[theory.name]),
+    )
+
+
+ALL_PARAMETRIZATIONS: dict[str, ParametrizationEntry] = {
+    name: _entry(theory) for name, theory in PARAMETRIZATIONS.items()
+}
+"""What `muscope rules` can print."""
+
+RULES_ONLY = frozenset(("u_mup",))
+"""The lab has no operators with scales of their own in the backward pass."""
 
 PARAMETRIZATION_ENTRIES: dict[str, ParametrizationEntry] = {
-    name: ParametrizationEntry(
-        name=name,
-        title=PARAMETRIZATIONS[name].title,
-        source=PARAMETRIZATIONS[name].source,
-        options=(Option("zero_readout", zero_readout, _ZERO_READOUT),),
-    )
-    for name, zero_readout in (("sp", False), ("mup", True))
+    name: entry for name, entry in ALL_PARAMETRIZATIONS.items() if name not in RULES_ONLY
 }
+"""What a study can ask for."""

@@ -4,7 +4,7 @@ import os
 
 import typer
 
-from muscope.cli import check, db, doctor, server, submit, up, worker
+from muscope.cli import check, db, doctor, rules, server, submit, up, worker
 
 app = typer.Typer(
     name="muscope",
@@ -15,6 +15,7 @@ app = typer.Typer(
 )
 app.command("up")(up.up)
 app.command("check")(check.check)
+app.command("rules")(rules.rules)
 app.command("submit")(submit.submit)
 app.command("server")(server.server)
 app.command("worker")(worker.worker)

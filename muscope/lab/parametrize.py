@@ -5,49 +5,37 @@ import hashlib
 import torch
 from torch import Tensor
 
-from muscope import catalogue
-from muscope.catalogue import WeightEntry
+from muscope.catalogue import rules as catalogue_rules
+from muscope.catalogue.rules import Choice, Size, weight_rules
 from muscope.lab.models.model import Weight
 from muscope.spec import RunSpec
-from muscope.theory.parametrizations import PARAMETRIZATIONS
 from muscope.theory.rule import WeightDims, WeightRule
 
 
 def rules(run: RunSpec) -> dict[str, WeightRule]:
     """The rule of every weight of a run, by name."""
-    parametrization = run.variant.parametrization
-    theory = PARAMETRIZATIONS[parametrization.name]
-    family = catalogue.OPTIMIZERS[run.variant.optimizer.name].family
-    options = {name: bool(value) for name, value in parametrization.options.items()}
-    return {
-        name: theory.weight_rule(dims, family, options) for name, dims in dimensions(run).items()
-    }
+    optimizer = run.variant.optimizer
+    return weight_rules(_choice(run), optimizer.name, dimensions(run), dict(optimizer.options))
 
 
 def dimensions(run: RunSpec) -> dict[str, WeightDims]:
-    """The dimensions of every weight, here and in the base model.
-
-    The base model is taken as deep as the run: no rule yet depends on depth, and so every block
-    has its counterpart.
-    """
-    pairs = zip(_entries(run, run.width), _entries(run, run.base_width), strict=True)
-    return {
-        here.name: WeightDims(
-            role=here.role,
-            fan_in=here.fan_in,
-            fan_out=here.fan_out,
-            base_fan_in=base.fan_in,
-            base_fan_out=base.fan_out,
-        )
-        for here, base in pairs
-    }
+    """The dimensions of every weight, here and in the base model."""
+    model = run.variant.model
+    size = Size(run.width, run.depth, run.base_width, run.base_depth)
+    return catalogue_rules.dimensions(model.name, dict(model.options), size)
 
 
 def attention_scale(run: RunSpec) -> float:
     """What q.k is multiplied by; the head size is the same in the base model, heads are added."""
     head_size = int(run.variant.model.options.get("head_size", 1))
-    theory = PARAMETRIZATIONS[run.variant.parametrization.name]
-    return theory.attention_scale(head_size, head_size)
+    choice = _choice(run)
+    return choice.theory.attention_scale(head_size, head_size, choice.complete)
+
+
+def residual_multiplier(run: RunSpec) -> float:
+    """What every branch is multiplied by before it is added to the stream."""
+    choice = _choice(run)
+    return choice.theory.residual_multiplier(run.depth, run.base_depth, choice.complete)
 
 
 def initial(name: str, weight: Weight, *, seed: int, init_std: float) -> Tensor:
@@ -63,6 +51,6 @@ def initial(name: str, weight: Weight, *, seed: int, init_std: float) -> Tensor:
     return torch.randn(weight.shape, generator=generator) * init_std
 
 
-def _entries(run: RunSpec, width: int) -> tuple[WeightEntry, ...]:
-    model = run.variant.model
-    return catalogue.MODELS[model.name].weights(width, run.depth, dict(model.options))
+def _choice(run: RunSpec) -> Choice:
+    parametrization = run.variant.parametrization
+    return Choice(parametrization.name, parametrization.options)

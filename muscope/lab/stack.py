@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 from torch.func import grad_and_value, vmap
 
-from muscope.lab import parametrize, probes
+from muscope.lab import optimizers, parametrize, probes
 from muscope.lab.environment import device
-from muscope.lab.models.model import Batch, Model, Parameters
-from muscope.lab.optimizers import OPTIMIZERS
+from muscope.lab.models.model import BRANCHES, Batch, Model, Parameters
 from muscope.lab.optimizers.optimizer import Rates, State
 from muscope.spec import RunSpec
 from muscope.theory.rule import WeightRule
@@ -34,9 +33,13 @@ class Stack:
         self.model, self.batch = model, batch
         self.parameters = _parameters(model, members, rules)
         self.rates = {name: _rates(name, members, rules) for name in model.weights}
-        self.optimizer = OPTIMIZERS[optimizer.name](dict(optimizer.options))
+        self.optimizers = {
+            name: optimizers.build(optimizer.name, dict(optimizer.options), weight.role)
+            for name, weight in model.weights.items()
+        }
         self.state: dict[str, State] = {
-            name: self.optimizer.start(weight) for name, weight in self.parameters.weights.items()
+            name: self.optimizers[name].start(weight)
+            for name, weight in self.parameters.weights.items()
         }
         self.first: dict[str, Tensor] = {}
         self.step = 0
@@ -72,7 +75,7 @@ class Stack:
         self.step += 1
         weights = self.parameters.weights
         for name, gradient in gradients.items():
-            weights[name], self.state[name] = self.optimizer.update(
+            weights[name], self.state[name] = self.optimizers[name].update(
                 weights[name],
                 gradient,
                 state=self.state[name],
@@ -94,6 +97,7 @@ def _parameters(
         for name, weight in model.weights.items()
     }
     multipliers = {name: _scalars([rule[name].multiplier for rule in rules]) for name in weights}
+    multipliers[BRANCHES] = _scalars([parametrize.residual_multiplier(run) for run in members])
     return Parameters(
         weights=weights,
         multipliers={name: column for name, column in multipliers.items() if (column != 1).any()},
@@ -103,8 +107,8 @@ def _parameters(
 
 def _rates(name: str, members: Sequence[RunSpec], rules: Sequence[dict[str, WeightRule]]) -> Rates:
     """What the rule of one weight makes of each member's learning rate, epsilon and decay."""
-    optimizers = [run.variant.optimizer for run in members]
-    options = [optimizer.options for optimizer in optimizers]
+    chosen = [run.variant.optimizer for run in members]
+    options = [optimizer.options for optimizer in chosen]
     rule = [by_name[name] for by_name in rules]
 
     def column(base: list[float], factors: list[float]) -> Tensor:
@@ -112,10 +116,11 @@ def _rates(name: str, members: Sequence[RunSpec], rules: Sequence[dict[str, Weig
         return _scalars(scaled)[:, None, None]  # (members, 1, 1)
 
     return Rates(
-        column([o.learning_rate for o in optimizers], [r.learning_rate_factor for r in rule]),
-        column([o.get("epsilon", 0.0) for o in options], [r.epsilon_factor for r in rule]),
+        column([o.learning_rate for o in chosen], [r.learning_rate_factor for r in rule]),
+        column([float(o.get("epsilon", 0.0)) for o in options], [r.epsilon_factor for r in rule]),
         column(
-            [o.get("weight_decay", 0.0) for o in options], [r.weight_decay_factor for r in rule]
+            [float(o.get("weight_decay", 0.0)) for o in options],
+            [r.weight_decay_factor for r in rule],
         ),
     )
 

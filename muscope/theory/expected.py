@@ -7,6 +7,7 @@ Tensor Programs V and the measurements made for this project). What no source gi
 from dataclasses import dataclass
 from typing import assert_never
 
+from muscope.theory.rule import Switches
 from muscope.vocabulary import Role, Statistic, UpdateFamily
 
 TOLERANCE = 0.10
@@ -15,9 +16,12 @@ TOLERANCE = 0.10
 
 @dataclass(frozen=True, slots=True)
 class Coordinates:
-    """Where in a study a slope was measured: all that its expectation depends on."""
+    """Where in a study a slope was measured: all that its expectation depends on.
 
-    parametrization: str
+    `row` is what `row()` says of the parametrization.
+    """
+
+    row: str
     zero_readout: bool
     family: UpdateFamily
     role: Role
@@ -45,25 +49,90 @@ class LegalException:
 _UNKNOWN = Expectation(None, "no source gives an exponent here")
 _EXACT_ZERO = Expectation(None, "exactly zero with a zero readout (facts 5.1)")
 
-# Rows *SP + SGD* and *SP + Adam* of facts 5.1, columns dact EMB, dact HID and dlogit; attention
-# logits as measured in facts 5.3. The residual stream mixes roles: no source, no entry.
-_SP_CHANGE_AFTER_ONE_STEP: dict[UpdateFamily, dict[Role, float]] = {
-    UpdateFamily.SGD_LIKE: {Role.EMBEDDING: -0.5, Role.HIDDEN: 0.5, Role.OUTPUT: 1.0},
-    UpdateFamily.SIGN_LIKE: {
+_HIDDEN_FLAT: dict[Role, float] = dict.fromkeys(
+    (Role.EMBEDDING, Role.HIDDEN, Role.ATTENTION_LOGITS, Role.RESIDUAL), 0.0
+)
+_FLAT = _HIDDEN_FLAT | {Role.OUTPUT: 0.0}
+
+# Columns *act hid t0* and *logit t0* of facts 5.1. The logits of nanotron and of spectral µP
+# depend on whether the model is wider than its vocabulary: no entry.
+_AT_INITIALIZATION: dict[str, dict[Role, float]] = {
+    "sp": _FLAT,
+    "ntk": _FLAT,
+    "ntk_fixed": _FLAT,
+    "everett": _FLAT,
+    "mean_field_fixed": _HIDDEN_FLAT | {Role.OUTPUT: -0.5},
+    "spectral": _HIDDEN_FLAT,
+    "nanotron": _HIDDEN_FLAT,
+    "sp_fixed_std": {Role.EMBEDDING: 0.0},
+}
+# Columns upd EMB, dact HID and dlogit of facts 5.1; attention logits as measured in facts 5.3. The
+# residual stream mixes roles: no source, no entry. Everett's logits rise by up to 1/2: no entry.
+_SGD, _ADAM = UpdateFamily.SGD_LIKE, UpdateFamily.SIGN_LIKE
+_CHANGE_AFTER_ONE_STEP: dict[tuple[str, UpdateFamily], dict[Role, float]] = {
+    ("sp", _SGD): {Role.EMBEDDING: -0.5, Role.HIDDEN: 0.5, Role.OUTPUT: 1.0},
+    ("sp", _ADAM): {
         Role.EMBEDDING: 0.0,
         Role.HIDDEN: 1.0,
         Role.ATTENTION_LOGITS: 1.0,
         Role.OUTPUT: 1.5,
     },
+    ("sp_fixed_std", _ADAM): {Role.EMBEDDING: 0.0},
+    ("ntk", _SGD): {Role.EMBEDDING: -0.5, Role.HIDDEN: -0.5, Role.OUTPUT: 0.0},
+    ("ntk", _ADAM): {Role.EMBEDDING: 0.0, Role.HIDDEN: 0.0},
+    ("ntk_fixed", _SGD): {Role.EMBEDDING: -0.5, Role.HIDDEN: -0.5, Role.OUTPUT: 0.0},
+    ("ntk_fixed", _ADAM): {Role.EMBEDDING: 0.0, Role.HIDDEN: 0.5, Role.OUTPUT: 1.0},
+    ("mean_field_fixed", _SGD): {Role.EMBEDDING: -1.0, Role.HIDDEN: -1.0, Role.OUTPUT: -1.0},
+    ("everett", _ADAM): {Role.EMBEDDING: 0.0, Role.HIDDEN: 0.0},
+    ("nanotron", _ADAM): {Role.HIDDEN: 1.0, Role.ATTENTION_LOGITS: 1.0},
 }
 # Columns upd OUT of the same rows: a zero readout lets nothing else move in the first step.
-_SP_READOUT_UPDATE: dict[UpdateFamily, float] = {
-    UpdateFamily.SGD_LIKE: 1.0,
-    UpdateFamily.SIGN_LIKE: 1.0,
+_READOUT_UPDATE: dict[tuple[str, UpdateFamily], float] = {
+    ("sp", _SGD): 1.0,
+    ("sp", _ADAM): 1.0,
+    ("ntk", _SGD): 0.0,
+    ("ntk", _ADAM): 0.0,
+    ("ntk_fixed", _SGD): 0.0,
+    ("ntk_fixed", _ADAM): 0.5,
+    ("mean_field_fixed", _SGD): -1.0,
+    ("everett", _ADAM): 0.0,
+    ("nanotron", _ADAM): 0.0,
+}
+_ROW = {
+    **dict.fromkeys(("lingle", "depth_mup", "complete_p"), "mup"),
+    **{name: name for name in ("spectral", "nanotron")},
+}
+# The option that decides between two rows, its value, the row then, the row otherwise.
+_VARIANT_ROWS = {
+    "sp": ("init", "gpt2", "sp_fixed_std", "sp"),
+    "ntk": ("rates", "fixed", "ntk_fixed", "ntk"),
+    "mean_field": ("rates", "fixed", "mean_field_fixed", "mup"),
+    "mup": ("trust_ratio_rate", "low_rank", "mup", ""),
+    "cerebras": ("scale_output_logits_by_d", True, "mup", ""),
+    "minicpm": ("all_are_2d", False, "mup", ""),
 }
 _ACTIVATION_ROLES = frozenset(
     (Role.EMBEDDING, Role.HIDDEN, Role.OUTPUT, Role.ATTENTION_LOGITS, Role.RESIDUAL)
 )
+
+
+def row(parametrization: str, options: Switches) -> str:
+    """The row of facts 5.1 that a parametrization follows in width; "" where there is none.
+
+    What is abc-equivalent to µP, or is µP's Table 3 or 8 with constants of its own, is "mup".
+    """
+    if parametrization == "everett":
+        return _everett(options)
+    if parametrization in _VARIANT_ROWS:
+        name, value, row, other = _VARIANT_ROWS[parametrization]
+        return row if options[name] == value else other
+    return _ROW.get(parametrization, "")
+
+
+def _everett(options: Switches) -> str:
+    if options["alignment"] != "full":
+        return ""
+    return "everett" if options["form"] in ("sp", "ntk") else "mup"
 
 
 def expectation(at: Coordinates) -> Expectation:
@@ -72,18 +141,21 @@ def expectation(at: Coordinates) -> Expectation:
         return _UNKNOWN
     if at.zero_readout and _is_exactly_zero(at):
         return _EXACT_ZERO
-    match at.parametrization:
-        case "mup":
-            return _mup(at)
-        case "sp":
-            return _sp(at)
+    if at.row == "mup":
+        return _mup(at)
+    match at.statistic:
+        case Statistic.L1 | Statistic.RMS:
+            exponent = _AT_INITIALIZATION.get(at.row, {}).get(at.role) if at.step == 0 else None
+            return _known(exponent, f"{at.row}, at initialization (facts 5.1, 5.3)")
+        case Statistic.CHANGE:
+            return _known(_change(at), f"{at.row}, change after one small step (facts 5.1 to 5.3)")
         case _:
-            return _UNKNOWN
+            assert_never(at.statistic)
 
 
 def legal_exception(at: Coordinates) -> LegalException | None:
     """The departure from flat that is legal here: µP's readout and slow alignment have one."""
-    if at.parametrization != "mup":
+    if at.row != "mup":
         return None
     return _readout_exception(at) if at.role is Role.OUTPUT else _alignment_exception(at)
 
@@ -121,7 +193,11 @@ def _is_exactly_zero(at: Coordinates) -> bool:
 
 
 def _mup(at: Coordinates) -> Expectation:
-    """Rows *muP + SGD* and *muP + Adam*: 0 everywhere, but for the logits of a random readout."""
+    """Rows *muP*: 0 everywhere, but for the logits of a random readout.
+
+    For the families without a row of their own, the learning rates are chosen to make it so
+    (facts 2.11, 2.12 and 3).
+    """
     if at.role is Role.OUTPUT and not at.zero_readout and at.statistic is not Statistic.CHANGE:
         if at.step == 0:
             return Expectation(-0.5, "µP logits at initialization (facts 5.1)")
@@ -129,26 +205,14 @@ def _mup(at: Coordinates) -> Expectation:
     return Expectation(0.0, "µP keeps activations and their change flat (facts 5.1, 5.3)")
 
 
-def _sp(at: Coordinates) -> Expectation:
-    """Rows *SP*: 0 at initialization; the change after one small step; later it saturates."""
-    match at.statistic:
-        case Statistic.L1 | Statistic.RMS:
-            if at.step == 0:
-                return Expectation(0.0, "SP is flat at initialization (facts 5.1, 5.3)")
-            return _UNKNOWN
-        case Statistic.CHANGE:
-            return _sp_change(at)
-        case _:
-            assert_never(at.statistic)
-
-
-def _sp_change(at: Coordinates) -> Expectation:
+def _change(at: Coordinates) -> float | None:
+    """Later steps saturate: only the first has an exponent."""
     if at.step != 1:
-        return _UNKNOWN
+        return None
     if at.zero_readout:
-        exponent: float | None = _SP_READOUT_UPDATE[at.family]
-    else:
-        exponent = _SP_CHANGE_AFTER_ONE_STEP[at.family].get(at.role)
-    if exponent is None:
-        return _UNKNOWN
-    return Expectation(exponent, "SP, change after one small step (facts 5.1, 5.2, 5.3)")
+        return _READOUT_UPDATE.get((at.row, at.family))
+    return _CHANGE_AFTER_ONE_STEP.get((at.row, at.family), {}).get(at.role)
+
+
+def _known(exponent: float | None, source: str) -> Expectation:
+    return _UNKNOWN if exponent is None else Expectation(exponent, source)

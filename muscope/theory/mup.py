@@ -1,63 +1,91 @@
-"""µP, the maximal update parametrization, in the relative form of Table 8 (Yang et al. 2022)."""
+"""µP, the maximal update parametrization, in the three forms of Yang et al. 2022."""
 
 import math
-from typing import assert_never
 
-from muscope.theory.rule import Parametrization, WeightDims, WeightRule
+from muscope.theory import spectral, symmetry
+from muscope.theory.rule import Parametrization, Switches, WeightDims, WeightRule, unscaled
 from muscope.vocabulary import Role, UpdateFamily
 
+FORMS = ("table8", "table3", "table9")
+TRUST_RATIO_RATES = ("low_rank", "full_rank")
 
-def weight_rule(dims: WeightDims, family: UpdateFamily, options: dict[str, bool]) -> WeightRule:
-    """Tensor Programs V, Table 8, relative to a base model that equals its SP twin.
 
-    B: embedding and hidden 1/sqrt(fan_in), output its base value (or zero).
-    A: output 1/m_in. Learning rates per update family below; epsilon moves with the gradients,
-    which shrink as 1/m for every role (theory/facts.md 1 and 2.4).
-    """
-    match dims.role:
-        case Role.OUTPUT:
-            multiplier = 1.0 / dims.m_in
-            init_std = 0.0 if options["zero_readout"] else dims.base_fan_in**-0.5
-        case Role.EMBEDDING | Role.HIDDEN:
-            multiplier, init_std = 1.0, dims.fan_in**-0.5
-        case _:
-            raise ValueError(f"mup has no rule for a weight of role {dims.role.value!r}")
-    factor = learning_rate_factor(dims, family)
-    m = dims.m_in if dims.role is Role.OUTPUT else dims.m_out
+def table(dims: WeightDims, family: UpdateFamily, options: Switches) -> WeightRule:
+    """Tensor Programs V, relative to a base model that equals its SP twin (theory/facts.md 2.4)."""
+    theta = _theta(dims, str(options["form"]))
+    rule = symmetry.transform(table_3(dims, family), theta, family)
+    # LAMB: 1/sqrt(m) at low rank (Tensor Programs V, B.3), 1 where updates have the stable rank of
+    # their weights (arXiv 2602.20937). The sources disagree (facts 3, note L).
+    full_rank = options["trust_ratio_rate"] == "full_rank"
+    if full_rank and family is UpdateFamily.TRUST_RATIO:
+        return unscaled(rule)
+    return rule
+
+
+def table_8(dims: WeightDims, family: UpdateFamily) -> WeightRule:
+    """The form that the parametrizations made from µP start from."""
+    return table(dims, family, {"form": "table8", "trust_ratio_rate": "low_rank"})
+
+
+def table_3(dims: WeightDims, family: UpdateFamily) -> WeightRule:
+    """Table 3: no multipliers. Learning rates of other families by the spectral condition."""
+    std_ratio = 1 / dims.m_in if dims.role is Role.OUTPUT else dims.m_in**-0.5
+    factor = spectral.rate(dims, family, std_ratio)
     return WeightRule(
-        multiplier=multiplier,
-        init_std=init_std,
+        multiplier=1.0,
+        init_std=dims.base_fan_in**-0.5 * std_ratio,
         learning_rate_factor=factor,
         weight_decay_factor=1.0 / factor,
-        epsilon_factor=1.0 / m,
+        epsilon_factor=spectral.gradient_size(dims, family),
     )
 
 
-def learning_rate_factor(dims: WeightDims, family: UpdateFamily) -> float:
-    """The learning-rate rows of Table 8, one row per role."""
-    match family:
-        case UpdateFamily.SGD_LIKE:
-            rows = {
-                Role.EMBEDDING: dims.m_out,
-                Role.HIDDEN: dims.m_out / dims.m_in,
-                Role.OUTPUT: dims.m_in,
-            }
-        case UpdateFamily.SIGN_LIKE:
-            rows = {Role.EMBEDDING: 1.0, Role.HIDDEN: 1.0 / dims.m_in, Role.OUTPUT: 1.0}
+def _theta(dims: WeightDims, form: str) -> float:
+    """From Table 3 to the form, by the abc-symmetry (theory/facts.md 1)."""
+    match dims.role, form:
+        case Role.OUTPUT, "table8":
+            return 1 / dims.m_in
+        case Role.OUTPUT, "table9":
+            return 1 / math.sqrt(dims.m_in)
+        case Role.EMBEDDING, "table9":
+            return math.sqrt(dims.m_out)
         case _:
-            assert_never(family)
-    return rows[dims.role]
+            return 1.0
 
 
-def attention_scale(head_size: int, base_head_size: int) -> float:
-    """q.k * sqrt(base head size) / head size: 1/d, equal to SP at the base (Definition 4.1)."""
-    return math.sqrt(base_head_size) / head_size
+_HIDDEN = "A = 1, B = 1/√fan_in, C: 1 (SGD), 1/m (Adam), 1 (Muon), 1/√m (Muon RMS, LAMB)"
+
+# Rows as Tensor Programs V prints them, relative to the base: m for n, sigma the base's std.
+_ROWS: dict[str, dict[Role, str]] = {
+    "table3": {
+        Role.EMBEDDING: "A = 1, B = 1/√fan_in, C: m (SGD), 1 (Adam), √m (Shampoo)",
+        Role.HIDDEN: _HIDDEN,
+        Role.OUTPUT: "A = 1, B = σ/m, C: 1/m (SGD), 1/m (Adam), 1/√m (Shampoo)",
+    },
+    "table8": {
+        Role.EMBEDDING: "A = 1, B = 1/√fan_in, C: m (SGD), 1 (Adam), √m (Shampoo)",
+        Role.HIDDEN: _HIDDEN,
+        Role.OUTPUT: "A = 1/m, B = σ, C: m (SGD), 1 (Adam), √m (Shampoo)",
+    },
+    "table9": {
+        Role.EMBEDDING: "A = √m, B = σ/√m, C: 1 (SGD), 1/√m (Adam), 1 (Shampoo)",
+        Role.HIDDEN: _HIDDEN,
+        Role.OUTPUT: "A = 1/√m, B = σ/√m, C: 1 (SGD), 1/√m (Adam), 1 (Shampoo)",
+    },
+}
+
+
+def formulas(options: Switches) -> dict[Role, str]:
+    """The rows of the chosen table."""
+    return _ROWS[str(options["form"])]
 
 
 MUP = Parametrization(
     name="mup",
     title="µP",
     source="Yang et al. 2022 (Tensor Programs V), Table 8",
-    weight_rule=weight_rule,
-    attention_scale=attention_scale,
+    families=tuple(UpdateFamily),
+    table=table,
+    formulas=formulas,
+    attention_scale=spectral.attention_scale,
 )

@@ -89,7 +89,7 @@ def _cells(spec: StudySpec, variant: Variant, samples: Sequence[Sample]) -> Iter
 
 def _coordinates(variant: Variant, place: Place, statistic: Statistic) -> Coordinates:
     return Coordinates(
-        parametrization=variant.parametrization.name,
+        row=expected.row(variant.parametrization.name, variant.parametrization.complete),
         zero_readout=variant.parametrization.zero_readout,
         family=catalogue.OPTIMIZERS[variant.optimizer.name].family,
         role=place.role,

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from muscope import catalogue, spec_file
-from muscope.catalogue import Option
+from muscope.catalogue import Option, OptionValue
 from muscope.presets import demo
 from muscope.reports.html import spec_yaml
 from muscope.spec import StudySpec
@@ -241,10 +241,14 @@ class _Reader:
                     found[option.name] = self._within(self._integer(name), option, name)
                 case float():
                     found[option.name] = self._within(self._number(name), option, name)
+                case str():
+                    found[option.name] = self.values.get(name, option.default)
         return found
 
     def _within(self, value: float, option: Option, name: str) -> float:
-        if name not in self.errors and not option.low <= value <= option.high:
+        if option.allowed or name in self.errors:
+            return value
+        if not option.low <= value <= option.high:
             self.errors[name] = f"between {option.low:g} and {option.high:g}, not {value:g}"
         return value
 
@@ -294,25 +298,25 @@ def _defaults() -> dict[str, str]:
     for model in catalogue.MODELS.values():
         prefix = f"model.{model.name}"
         values[f"{prefix}.batch_size"] = str(model.batch_size)
-        values |= _option_values(prefix, {o.name: o.default for o in model.options})
+        values |= _option_values(prefix, catalogue.with_defaults({}, model.options))
         for entry in catalogue.OPTIMIZERS.values():
             values[f"{prefix}.{entry.name}.learning_rates"] = repr(entry.learning_rate)
-            options = {option.name: option.default for option in entry.options}
+            options = catalogue.with_defaults({}, entry.options)
             values |= _option_values(f"{prefix}.{entry.name}", options)
     for parametrization in catalogue.PARAMETRIZATION_ENTRIES.values():
-        options = {option.name: option.default for option in parametrization.options}
+        options = catalogue.with_defaults({}, parametrization.options)
         values |= _option_values(f"parametrization.{parametrization.name}", options)
     return values
 
 
-def _option_values(prefix: str, options: Mapping[str, bool | int | float]) -> dict[str, str]:
+def _option_values(prefix: str, options: Mapping[str, OptionValue]) -> dict[str, str]:
     return {f"{prefix}.option.{name}": _text(value) for name, value in options.items()}
 
 
-def _text(value: bool | int | float) -> str:
+def _text(value: OptionValue) -> str:
     if isinstance(value, bool):
         return "on" if value else ""
-    return repr(value)
+    return value if isinstance(value, str) else repr(value)
 
 
 def _only_true(values: Mapping[str, str]) -> dict[str, str]:

@@ -28,10 +28,11 @@ class OptionView(_View):
     """One switch or number of an entry of the catalogue."""
 
     name: str
-    default: bool | int | float
+    default: bool | int | float | str
     help: str
     low: float
     high: float
+    allowed: tuple[bool | int | float | str, ...]
 
 
 class Entry(_View):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from muscope import catalogue
-from muscope.catalogue import Option, Options, complete_options
+from muscope.catalogue import Option, Options, complete_options, with_defaults
 from muscope.lab import data, models
 from muscope.lab.models.model import Parameters
 from muscope.spec import ModelSpec
@@ -66,15 +66,29 @@ def test_every_model_reads_a_dataset_of_the_catalogue(model: str) -> None:
     ("given", "sentence"),
     [
         ({"speed": 1.0}, "unknown option 'speed'; allowed: rate"),
-        ({"rate": True}, "option 'rate' must be float, got True"),
+        ({"rate": True}, "option 'rate' must be a number, got True"),
         ({"rate": 2.0}, "option 'rate' must lie between 0 and 1, got 2.0"),
         ({"rate": math.nan}, "option 'rate' must lie between 0 and 1, got nan"),
+        ({"rate": "fast"}, "option 'rate' must be a number, got 'fast'"),
     ],
 )
 def test_a_wrong_option_is_refused_with_a_sentence(given: Options, sentence: str) -> None:
     with pytest.raises(ValueError) as refusal:  # noqa: PT011
         complete_options(given, (Option("rate", 0.5, "", 0.0, 1.0),))
     assert str(refusal.value) == sentence
+
+
+def test_a_choice_takes_only_what_is_allowed() -> None:
+    form = Option("form", "round", "", allowed=("round", "square"))
+    assert complete_options({"form": "square"}, (form,)) == {"form": "square"}
+    with pytest.raises(ValueError, match="option 'form' must be one of round, square, got 'oval'"):
+        complete_options({"form": "oval"}, (form,))
+
+
+def test_a_silent_option_is_said_only_when_it_is_not_at_its_default() -> None:
+    form = Option("form", "round", "", allowed=("round", "square"), silent=True)
+    assert complete_options({"form": "round"}, (form,)) == {}
+    assert with_defaults({}, (form,)) == {"form": "round"}
 
 
 def test_options_are_completed_and_whole_numbers_become_the_type_of_the_default() -> None:

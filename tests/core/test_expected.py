@@ -4,15 +4,21 @@ from itertools import product
 
 import pytest
 
-from muscope.theory.expected import TOLERANCE, Coordinates, expectation, legal_exception
+from muscope import catalogue
+from muscope.catalogue import Options
+from muscope.theory.expected import TOLERANCE, Coordinates, expectation, legal_exception, row
 from muscope.vocabulary import Role, Statistic, UpdateFamily
 
 ADAM, SGD = UpdateFamily.SIGN_LIKE, UpdateFamily.SGD_LIKE
 L1, CHANGE = Statistic.L1, Statistic.CHANGE
+ROWS = (
+    *("sp", "sp_fixed_std", "mup", "ntk", "ntk_fixed", "mean_field_fixed"),
+    *("everett", "spectral", "nanotron", ""),
+)
 EVERYWHERE = [
-    Coordinates(parametrization, zero_readout, family, role, statistic, step)
-    for parametrization, zero_readout, family, role, statistic, step in product(
-        ("sp", "mup"), (False, True), UpdateFamily, Role, Statistic, (0, 1, 4, 5)
+    Coordinates(row, zero_readout, family, role, statistic, step)
+    for row, zero_readout, family, role, statistic, step in product(
+        ROWS, (False, True), UpdateFamily, Role, Statistic, (0, 1, 4, 5)
     )
 ]
 
@@ -72,7 +78,7 @@ def test_every_expectation_has_a_source_and_bands_only_widen_downwards_for_mup()
         assert expectation(at).source
         legal = legal_exception(at)
         if legal is not None:
-            assert at.parametrization == "mup"
+            assert at.row == "mup"
             assert legal.low < -TOLERANCE
 
 
@@ -101,3 +107,63 @@ def test_the_bands_are_those_of_facts_5_3(
 ) -> None:
     legal = legal_exception(Coordinates("mup", zero_readout, ADAM, Role.OUTPUT, L1, step))
     assert (None if legal is None else (legal.low, legal.high)) == band
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "row_name"),
+    [
+        ("sp", {}, "sp"),
+        ("sp", {"init": "gpt2"}, "sp_fixed_std"),
+        ("ntk", {}, "ntk"),
+        ("ntk", {"rates": "fixed"}, "ntk_fixed"),
+        ("mean_field", {}, "mup"),
+        ("mean_field", {"rates": "fixed"}, "mean_field_fixed"),
+        ("mup", {"form": "table3"}, "mup"),
+        ("mup", {"trust_ratio_rate": "full_rank"}, ""),
+        ("cerebras", {}, "mup"),
+        ("cerebras", {"scale_output_logits_by_d": False}, ""),
+        ("minicpm", {"all_are_2d": True}, ""),
+        ("everett", {}, "everett"),
+        ("everett", {"form": "mean_field"}, "mup"),
+        ("everett", {"alignment": "none"}, ""),
+        ("complete_p", {}, "mup"),
+        ("u_mup", {}, ""),
+    ],
+)
+def test_every_parametrization_follows_its_row_of_facts_5_1(
+    name: str, options: Options, row_name: str
+) -> None:
+    known = catalogue.ALL_PARAMETRIZATIONS[name].options
+    assert row(name, catalogue.with_defaults(options, known)) == row_name
+
+
+# Facts 5.1: columns act hid t0, logit t0, upd EMB, dact HID, dlogit; None is not given, or depends
+# on more than the row.
+ROWS_OF_5_1 = [
+    ("sp", SGD, (0, 0, -0.5, 0.5, 1)),
+    ("sp", ADAM, (0, 0, 0, 1, 1.5)),
+    ("ntk", SGD, (0, 0, -0.5, -0.5, 0)),
+    ("ntk_fixed", ADAM, (0, 0, 0, 0.5, 1)),
+    ("mean_field_fixed", SGD, (0, -0.5, -1, -1, -1)),
+    ("mup", SGD, (0, -0.5, 0, 0, 0)),
+    ("mup", ADAM, (0, -0.5, 0, 0, 0)),
+    ("mup", UpdateFamily.ORTHOGONAL, (0, -0.5, 0, 0, 0)),
+    ("mup", UpdateFamily.TRUST_RATIO, (0, -0.5, 0, 0, 0)),
+    ("everett", ADAM, (0, 0, 0, 0, None)),
+    ("nanotron", ADAM, (0, None, None, 1, None)),
+    ("sp", UpdateFamily.ORTHOGONAL, (0, 0, None, None, None)),
+]
+
+
+@pytest.mark.parametrize(("row_name", "family", "exponents"), ROWS_OF_5_1)
+def test_the_rows_of_facts_5_1(
+    row_name: str, family: UpdateFamily, exponents: tuple[float | None, ...]
+) -> None:
+    at = (
+        (Role.HIDDEN, L1, 0),
+        (Role.OUTPUT, L1, 0),
+        (Role.EMBEDDING, CHANGE, 1),
+        (Role.HIDDEN, CHANGE, 1),
+        (Role.OUTPUT, CHANGE, 1),
+    )
+    assert tuple(exponent(row_name, family, *place) for place in at) == exponents

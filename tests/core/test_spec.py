@@ -73,9 +73,9 @@ def test_an_unknown_field_is_named() -> None:
 
 def test_what_the_catalogue_lacks_is_named_with_what_it_has() -> None:
     content = data()
-    content["arms"][0]["optimizers"][0]["name"] = "lion"
+    content["arms"][0]["optimizers"][0]["name"] = "lino"
     message = refusal(content)
-    assert "unknown optimizer 'lion'" in message
+    assert "unknown optimizer 'lino'" in message
     assert "adamw, sgd" in message
 
 
@@ -85,6 +85,32 @@ def test_a_width_that_does_not_fit_the_model_is_refused() -> None:
 
 def test_a_base_larger_than_every_width_is_refused() -> None:
     assert "base_width 1024" in refusal(data(base_width=1024))
+
+
+def test_a_pair_that_no_source_covers_is_refused_at_submission() -> None:
+    content = data(parametrizations=[{"name": "cerebras"}])
+    content["arms"][0]["optimizers"] = [{"name": "sgd", "learning_rate": 0.1}]
+    message = refusal(content)
+    assert "optimizer 'sgd': no source gives parametrization 'cerebras'" in message
+    assert "allowed: sign_like" in message
+
+
+def test_a_depth_rule_is_refused_for_a_model_without_branches() -> None:
+    content = data(parametrizations=[{"name": "complete_p"}])
+    assert "'complete_p' scales residual branches, and model 'mlp' has none" in refusal(content)
+
+
+def test_what_is_only_a_rule_cannot_be_asked_for() -> None:
+    assert "unknown parametrization 'u_mup'" in refusal(data(parametrizations=[{"name": "u_mup"}]))
+
+
+def test_a_silent_option_at_its_default_leaves_the_digest_as_it_was() -> None:
+    def mup(**options: str) -> StudySpec:
+        return parsed(data(parametrizations=[{"name": "mup", "options": options}]))
+
+    assert digest(mup(form="table8")) == digest(mup())
+    assert digest(mup(form="table3")) != digest(mup())
+    assert "µP (table3)" in mup(form="table3").variants[0].label
 
 
 def test_the_same_variant_twice_is_refused() -> None:

@@ -58,9 +58,15 @@ def test_json_is_read_too(tmp_path: Path) -> None:
         ("batch_size", "batch", "arms.0.model.batch", "allowed: name, batch_size, options"),
         ("3e-3", "fast", "arms.0.optimizers.0.learning_rate", 'must be a number, got "fast"'),
         ("3e-3", ".nan", "arms.0.optimizers.0.learning_rate", "must be a finite number"),
-        ("adamw", "adam", "arms.0.optimizers.0", "unknown optimizer 'adam'; allowed: adamw, sgd"),
-        ("false", "maybe", "parametrizations.1.options.zero_readout", "true or false"),
-        ("false", "3", "parametrizations.1", "option 'zero_readout' must be bool, got 3"),
+        ("adamw", "adamm", "arms.0.optimizers.0", "unknown optimizer 'adamm'; allowed: adamw, sgd"),
+        ("false", "[1]", "parametrizations.1.options.zero_readout", "true, false or one word"),
+        (
+            "false",
+            "maybe",
+            "parametrizations.1",
+            "'zero_readout' must be true or false, got 'maybe'",
+        ),
+        ("false", "3", "parametrizations.1", "'zero_readout' must be true or false, got 3"),
     ],
 )
 def test_each_fault_is_said_at_its_field(
@@ -70,7 +76,7 @@ def test_each_fault_is_said_at_its_field(
 
 
 def test_one_wrong_entry_is_one_fault(file: Path) -> None:
-    assert len(faults(file, STUDY.replace("adamw", "adam"))) == 1
+    assert len(faults(file, STUDY.replace("adamw", "adamm"))) == 1
 
 
 @pytest.mark.parametrize(

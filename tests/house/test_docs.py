@@ -9,7 +9,7 @@ import pytest
 import typer
 
 import muscope
-from muscope import plan, spec_file, vocabulary
+from muscope import catalogue, plan, spec_file, vocabulary
 from muscope.cli import app
 from muscope.settings import Settings
 from muscope_server.permissions import ROUTES
@@ -69,6 +69,31 @@ def test_the_study_of_the_first_how_to_can_be_planned(tmp_path: Path) -> None:
 def test_every_word_is_in_the_glossary() -> None:
     text = (DOCS / "glossary.md").read_text()
     assert sorted(word for word in WORDS if f"**{word}**" not in text) == []
+
+
+@pytest.mark.parametrize("name", catalogue.OPTIMIZERS)
+def test_every_optimizer_has_its_page_and_its_rows(name: str) -> None:
+    page = (DOCS / "optimizers" / f"{name}.md").read_text()
+    entry = catalogue.OPTIMIZERS[name]
+    assert page.startswith(f"# {entry.title}\n")
+    assert f"**{entry.family}**" in page
+    assert [option.name for option in entry.options if f"`{option.name}`" not in page] == []
+    assert f"]({name}.md)" in (DOCS / "optimizers/README.md").read_text()
+    assert f"| {name} |" in (DOCS / "parity.md").read_text()
+
+
+@pytest.mark.parametrize("name", catalogue.ALL_PARAMETRIZATIONS)
+def test_every_parametrization_has_its_page_with_its_formulas_and_options(name: str) -> None:
+    page = (DOCS / "parametrizations" / f"{name}.md").read_text()
+    entry = catalogue.ALL_PARAMETRIZATIONS[name]
+    assert page.startswith(f"# {entry.title}\n")
+    assert f"]({name}.md)" in (DOCS / "parametrizations/README.md").read_text()
+    said = entry.theory.formulas(catalogue.with_defaults({}, entry.options))
+    rows = [f"| {role.value} | {formula} |" for role, formula in said.items()]
+    options = [f"`{option.name}`" for option in entry.options]
+    families = [f"`{family.value}`" for family in entry.theory.families]
+    assert [part for part in (*rows, *options, *families) if part not in page] == []
+    assert ("no study can ask for it" in page) == (name not in catalogue.PARAMETRIZATION_ENTRIES)
 
 
 def test_the_changelog_opens_with_this_version() -> None:

@@ -18,7 +18,7 @@ def run(
     depth: int = 2,
     seed: int = 0,
     steps: int = 2,
-    options: dict[str, bool | int | float] | None = None,
+    options: dict[str, bool | int | float | str] | None = None,
 ) -> RunSpec:
     """A run with everything that a test does not care about filled in."""
     entry = catalogue.MODELS[model]

@@ -127,8 +127,9 @@ INVALID: dict[str, tuple[Any, str]] = {
     ),
     "option of another": (with_optimizer(options={"beta1": 0.5}), "arms.0.optimizers.0"),
     "option too large": (with_optimizer(options={"momentum": 2.0}), "arms.0.optimizers.0"),
-    "option text": (
-        with_optimizer(options={"momentum": "0"}),
+    "option text": (with_optimizer(options={"momentum": "0"}), "arms.0.optimizers.0"),
+    "option list": (
+        with_optimizer(options={"momentum": [0]}),
         "arms.0.optimizers.0.options.momentum",
     ),
     "heads": (

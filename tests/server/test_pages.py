@@ -17,7 +17,7 @@ import pytest
 import yaml
 from plotly.offline import get_plotlyjs_version
 
-from muscope import assets
+from muscope import assets, catalogue
 from muscope.presets import demo
 from muscope.reports import templating
 from muscope.reports.csv import HEADER
@@ -195,6 +195,31 @@ def test_a_choice_that_is_missing_is_asked_for() -> None:
 @pytest.mark.parametrize("spec", [measured.small(), demo.demo()], ids=["small", "demo"])
 def test_the_form_gives_back_the_spec_it_was_filled_from(spec: StudySpec) -> None:
     assert forms.parse(forms.filled(spec).values) == spec
+
+
+def test_every_optimizer_of_the_catalogue_can_be_ticked_on_the_form() -> None:
+    ticked = {f"model.mlp.{name}": "on" for name in catalogue.OPTIMIZERS}
+    spec = forms.parse(forms.from_spec(measured.small()) | ticked)
+    assert [optimizer.name for optimizer in spec.arms[0].optimizers] == list(catalogue.OPTIMIZERS)
+    assert forms.parse(forms.filled(spec).values) == spec
+
+
+def test_every_parametrization_of_the_catalogue_can_be_ticked_on_the_form() -> None:
+    entries = catalogue.PARAMETRIZATION_ENTRIES
+    ticked = {f"parametrization.{name}": "on" for name in entries}
+    spec = forms.parse(forms.blank().values | ticked)
+    assert [parametrization.name for parametrization in spec.parametrizations] == list(entries)
+    assert forms.parse(forms.filled(spec).values) == spec
+
+
+def test_a_choice_is_a_list_to_choose_from(world: World) -> None:
+    page = world.visitor.get("/studies/new").text
+    assert '<select id="parametrization.mup.option.form"' in page
+    assert '<option value="table8" selected>' in page
+    typed = forms.blank().values | {"parametrization.mup.option.form": "table9"}
+    assert forms.parse(typed).parametrizations[1].options["form"] == "table9"
+    with pytest.raises(forms.FormErrors, match="must be one of table8, table3, table9"):
+        forms.parse(typed | {"parametrization.mup.option.form": "table4"})
 
 
 def test_the_plan_panel_answers_alone_for_the_live_form_and_as_a_page_without_scripts(

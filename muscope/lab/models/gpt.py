@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from muscope.catalogue import Options
-from muscope.lab.models.model import Batch, Parameters, Tap, Weight
+from muscope.lab.models.model import BRANCHES, Batch, Parameters, Tap, Weight
 from muscope.vocabulary import Role
 
 BYTES = 256
@@ -39,12 +39,13 @@ class Gpt:
         return functional.cross_entropy(logits.flatten(0, 1), batch.targets.flatten())
 
     def _block(self, block: str, stream: Tensor, parameters: Parameters, tap: Tap) -> Tensor:
-        stream = stream + self._attention(f"{block}.attn", _norm(stream), parameters, tap)
+        attended = self._attention(f"{block}.attn", _norm(stream), parameters, tap)
+        stream = stream + parameters.scaled(BRANCHES, attended)
         up = parameters.linear(f"{block}.mlp.up", _norm(stream))  # (batch, time, ratio * width)
         tap(f"{block}.mlp.up", up)
         down = parameters.linear(f"{block}.mlp.down", functional.gelu(up))
         tap(f"{block}.mlp.out", down)
-        stream = stream + down
+        stream = stream + parameters.scaled(BRANCHES, down)
         tap(f"{block}.residual", stream)
         return stream
 

@@ -28,6 +28,10 @@ class Batch(NamedTuple):
     targets: Tensor
 
 
+BRANCHES = "branches"
+"""The name under which `multipliers` holds what every residual branch is multiplied by."""
+
+
 class Parameters(NamedTuple):
     """All that differs between members; `multipliers` leaves out what is 1 for all of them."""
 

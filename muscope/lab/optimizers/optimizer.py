@@ -26,3 +26,8 @@ class Optimizer(Protocol):
         self, weight: Tensor, gradient: Tensor, *, state: State, rates: Rates, step: int
     ) -> tuple[Tensor, State]:
         """The weight and the state after update number `step`, counted from 1."""
+
+
+def decayed(weight: Tensor, rates: Rates) -> Tensor:
+    """The weight after coupled weight decay: it shrinks by learning rate times decay."""
+    return weight * (1 - rates.learning_rate * rates.weight_decay)

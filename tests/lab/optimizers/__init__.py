@@ -1,0 +1,1 @@
+"""Every optimizer of the lab against its original, and against the laws of its family."""
