@@ -14,7 +14,8 @@ class WeightEntry:
 
     `fan_in` is 1 for a lookup table, whose input is one-hot; its parameters are fan_out * rows.
     `flops_per_example` counts the multiply-adds of one forward on one example, twice. A weight in
-    a branch adds to the residual stream; one that `writes_stream` is the last of its branch.
+    a branch adds to the residual stream; one that `writes_stream` is the last of its branch. `part`
+    is "attention", "mlp.up", "mlp.down" or nothing.
     """
 
     name: str
@@ -25,6 +26,7 @@ class WeightEntry:
     flops_per_example: int
     in_branch: bool = False
     writes_stream: bool = False
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,9 @@ def _gpt_weights(width: int, depth: int, options: Options) -> tuple[WeightEntry,
 
     def in_branch(name: str, fan_out: int, fan_in: int) -> WeightEntry:
         writes = name.endswith((".attn.o", ".mlp.down"))
+        part = "attention" if ".attn." in name else name.split(".", 2)[2]
         entry = matrix(name, Role.HIDDEN, fan_out, fan_in)
-        return replace(entry, in_branch=True, writes_stream=writes)
+        return replace(entry, in_branch=True, writes_stream=writes, part=part)
 
     blocks = [
         in_branch(f"blocks.{block}.{name}", fan_out, fan_in)

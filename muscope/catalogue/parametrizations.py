@@ -73,6 +73,14 @@ _OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("scale_output_logits_by_d", True, "Logits by 1/m; off: by 1/√m."),
         Option("scale_qk_dot_by_d", True, "q·k by 1/d, as the tools do; off: 1/√d, as printed."),
         _multiplier("attention_logits_alpha", 1.0, "Multiplies q·k, beside the rule."),
+        *(
+            Option(group, 0.0, f"{of}: this learning-rate factor instead of 1/m; 0: 1/m.", 0.0, 1e6)
+            for group, of in (
+                ("decoder_attention", "Attention"),
+                ("decoder_input_ffn", "First feed-forward matrix"),
+                ("decoder_output_ffn", "Last feed-forward matrix"),
+            )
+        ),
     ),
     "minicpm": (
         _multiplier("base_std", 0.1, "Standard deviation in the base model."),

@@ -96,4 +96,5 @@ def _dims(here: WeightEntry, base: WeightEntry, size: Size) -> WeightDims:
         base_depth=size.base_depth,
         in_branch=here.in_branch,
         writes_stream=here.writes_stream,
+        part=here.part,
     )

@@ -8,14 +8,27 @@ from muscope.vocabulary import Role, UpdateFamily
 
 def table(dims: WeightDims, family: UpdateFamily, options: Switches) -> WeightRule:
     """Table 14; weight decay and epsilon are not scaled there (theory/facts.md 2.6)."""
-    hidden = dims.role is Role.HIDDEN
     return WeightRule(
         multiplier=_multiplier(dims, options),
         init_std=_init_std(dims, float(options["base_std"])),
-        learning_rate_factor=1 / dims.m_in if hidden else 1.0,
+        learning_rate_factor=_rate(dims, options),
         weight_decay_factor=1.0,
         epsilon_factor=1.0,
     )
+
+
+# modelzoo's learning-rate groups: `adjust_learning_rate` overrides the factor of one.
+_GROUP = {
+    "attention": "decoder_attention",
+    "mlp.up": "decoder_input_ffn",
+    "mlp.down": "decoder_output_ffn",
+}
+
+
+def _rate(dims: WeightDims, options: Switches) -> float:
+    """1/m if hidden (of the feed-forward's last matrix: the ratio of filters), or the override."""
+    override = float(options[_GROUP[dims.part]]) if dims.part else 0.0
+    return override or (1 / dims.m_in if dims.role is Role.HIDDEN else 1.0)
 
 
 def _multiplier(dims: WeightDims, options: Switches) -> float:

@@ -102,14 +102,23 @@ _ROW = {
     **dict.fromkeys(("lingle", "depth_mup", "complete_p"), "mup"),
     **{name: name for name in ("spectral", "nanotron")},
 }
-# The option that decides between two rows, its value, the row then, the row otherwise.
-_VARIANT_ROWS = {
-    "sp": ("init", "gpt2", "sp_fixed_std", "sp"),
-    "ntk": ("rates", "fixed", "ntk_fixed", "ntk"),
-    "mean_field": ("rates", "fixed", "mean_field_fixed", "mup"),
-    "mup": ("trust_ratio_rate", "low_rank", "mup", ""),
-    "cerebras": ("scale_output_logits_by_d", True, "mup", ""),
-    "minicpm": ("all_are_2d", False, "mup", ""),
+# Where options decide between two rows: the row with these options, the row otherwise.
+_VARIANT_ROWS: dict[str, tuple[Switches, str, str]] = {
+    "sp": ({"init": "gpt2"}, "sp_fixed_std", "sp"),
+    "ntk": ({"rates": "fixed"}, "ntk_fixed", "ntk"),
+    "mean_field": ({"rates": "fixed"}, "mean_field_fixed", "mup"),
+    "mup": ({"trust_ratio_rate": "low_rank"}, "mup", ""),
+    "cerebras": (
+        {
+            "scale_output_logits_by_d": True,
+            "decoder_attention": 0.0,
+            "decoder_input_ffn": 0.0,
+            "decoder_output_ffn": 0.0,
+        },
+        "mup",
+        "",
+    ),
+    "minicpm": ({"all_are_2d": False}, "mup", ""),
 }
 _ACTIVATION_ROLES = frozenset(
     (Role.EMBEDDING, Role.HIDDEN, Role.OUTPUT, Role.ATTENTION_LOGITS, Role.RESIDUAL)
@@ -124,8 +133,8 @@ def row(parametrization: str, options: Switches) -> str:
     if parametrization == "everett":
         return _everett(options)
     if parametrization in _VARIANT_ROWS:
-        name, value, row, other = _VARIANT_ROWS[parametrization]
-        return row if options[name] == value else other
+        asked, row, other = _VARIANT_ROWS[parametrization]
+        return row if all(options[name] == value for name, value in asked.items()) else other
     return _ROW.get(parametrization, "")
 
 

@@ -20,6 +20,7 @@ class WeightDims:
 
     An embedding that looks tokens up has fan_in 1: its input is one-hot. A weight in a branch adds
     to the residual stream through `depth` blocks; one that `writes_stream` is the branch's last.
+    `part` says which: "attention", "mlp.up", "mlp.down", or nothing.
     """
 
     role: Role
@@ -31,6 +32,7 @@ class WeightDims:
     base_depth: int = 1
     in_branch: bool = False
     writes_stream: bool = False
+    part: str = ""
 
     @property
     def m_in(self) -> float:

@@ -32,8 +32,8 @@ def init_std(fan_in: int, fan_out: int) -> float:
 def gradient_size(dims: WeightDims, family: UpdateFamily) -> float:
     """What epsilon is measured against, for a multiplier of 1 (theory/facts.md 1).
 
-    Entries of the gradient shrink as 1/m but for the readout's. Shampoo adds epsilon to G G^T, whose
-    spectral norm goes as fan_in / fan_out (facts 2.11, arXiv 2603.00541, Table 5).
+    Entries of the gradient shrink as 1/m but for the readout's. Shampoo adds epsilon to G G^T,
+    whose spectral norm goes as fan_in / fan_out (facts 2.11, arXiv 2603.00541, Table 5).
     """
     if family is UpdateFamily.ORTHOGONAL:
         return dims.m_in / dims.m_out

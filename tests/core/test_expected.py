@@ -122,6 +122,7 @@ def test_the_bands_are_those_of_facts_5_3(
         ("mup", {"trust_ratio_rate": "full_rank"}, ""),
         ("cerebras", {}, "mup"),
         ("cerebras", {"scale_output_logits_by_d": False}, ""),
+        ("cerebras", {"decoder_attention": 1.0}, ""),
         ("minicpm", {"all_are_2d": True}, ""),
         ("everett", {}, "everett"),
         ("everett", {"form": "mean_field"}, "mup"),

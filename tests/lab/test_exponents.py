@@ -22,9 +22,9 @@ def variant(
     model: str, parametrization: str, optimizer: str, learning_rate: float, options: Options
 ) -> Variant:
     entry = ParametrizationSpec(name=parametrization, options={"zero_readout": False, **options})
-    small = dict(TINY_GPT) if model == "gpt" else {}
+    small, batch_size = (dict(TINY_GPT), 16) if model == "gpt" else ({}, 64)
     return Variant(
-        model=ModelSpec(name=model, batch_size=64, options=small),
+        model=ModelSpec(name=model, batch_size=batch_size, options=small),
         parametrization=entry,
         optimizer=OptimizerSpec(name=optimizer, learning_rate=learning_rate),
     )

@@ -78,5 +78,6 @@ def test_only_weights_in_branches_have_a_depth() -> None:
     assert {name for name, weight in dims.items() if weight.r == 1} == {
         *("embedding.token", "embedding.position", "readout")
     }
+    assert {weight.part for weight in dims.values()} == {"", "attention", "mlp.up", "mlp.down"}
     writers = {name.split(".", 2)[2] for name, weight in dims.items() if weight.writes_stream}
     assert writers == {"attn.o", "mlp.down"}

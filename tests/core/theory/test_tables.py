@@ -3,7 +3,7 @@
 n = 4 * 64, V = 16, depth 4 * 2. A row is (role, A, B, C, weight decay, epsilon).
 """
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from typing import TypeAlias
 
 import pytest
@@ -151,6 +151,13 @@ def test_every_parametrization_has_golden_numbers() -> None:
     assert {golden[0] for goldens in SECTION.values() for golden in goldens} == set(
         PARAMETRIZATIONS
     )
+
+
+def test_a_learning_rate_group_of_cerebras_can_be_overridden() -> None:
+    queries = replace(dims(HID), part="attention")
+    assert rule("cerebras", queries).learning_rate_factor == 1 / 4
+    assert rule("cerebras", queries, decoder_attention=0.5).learning_rate_factor == 0.5
+    assert rule("cerebras", queries, decoder_output_ffn=0.5).learning_rate_factor == 1 / 4
 
 
 def test_what_writes_into_the_stream_starts_smaller_in_gpt_2_and_cerebras_gpt() -> None:
