@@ -71,7 +71,7 @@ def expectation(at: Coordinates) -> Expectation:
     """The exponent that theory expects of one activation at one step."""
     if at.role not in _ACTIVATION_ROLES:
         return _UNKNOWN
-    if is_exactly_zero(at):
+    if _is_exactly_zero(at):
         return _EXACT_ZERO
     match at.parametrization:
         case "mup":
@@ -114,7 +114,7 @@ def _readout_exception(at: Coordinates) -> LegalException | None:
     return LegalException(-0.20, 0.10, "a µP readout aligns slowly at finite width")
 
 
-def is_exactly_zero(at: Coordinates) -> bool:
+def _is_exactly_zero(at: Coordinates) -> bool:
     """With W_out = 0 the logits vanish at step 0, and no gradient passes it in the first step."""
     if not at.zero_readout:
         return False

@@ -1,8 +1,9 @@
 """Samples become verdicts: one function that badge, table, report and exit code all read.
 
 A cell is *flat* when the interval of its slope lies within the tolerance and every planned width
-is there, *grows* or *shrinks* when it lies beyond, else *inconclusive*; *zero* where theory says
-exactly zero, *diverged* when a value is not finite. A departure is legal only if the whole
+is there, *grows* or *shrinks* when it lies beyond, else *inconclusive*; *zero* when there is
+nothing to fit, *diverged* when a value is not finite. A tensor with a statistic that is zero at
+every step is inconclusive: nothing moved. A departure is legal only if the whole
 interval lies in the band of a legal exception; an interval that merely overlaps the band is
 inconclusive. `smallest_detectable` is the tolerance plus half the interval: a smaller true slope
 would usually not be told from flat on this grid. A cell is `as_expected` when theory's exponent
@@ -106,7 +107,7 @@ def _cell(at: Coordinates, place: Place, widths: Sequence[int], fits: Fits, numb
     interval = fits.interval_of(number)
     half_width = fits.half_width_of(number)
     theory = expected.expectation(at)
-    verdict = _verdict(at, fits, number)
+    verdict = _verdict(fits, number)
     legal = expected.legal_exception(at)
     overlaps = legal is not None and _overlaps(interval, legal)
     excused = legal is not None and verdict in EXCUSABLE and _lies_in(interval, legal)
@@ -133,11 +134,11 @@ def _cell(at: Coordinates, place: Place, widths: Sequence[int], fits: Fits, numb
     )
 
 
-def _verdict(at: Coordinates, fits: Fits, number: int) -> CellVerdict:
+def _verdict(fits: Fits, number: int) -> CellVerdict:
     interval = fits.interval_of(number)
     if fits.diverged[number]:
         return CellVerdict.DIVERGED
-    if fits.zero[number] and expected.is_exactly_zero(at):
+    if fits.zero[number]:
         return CellVerdict.ZERO
     if interval is None:
         return CellVerdict.INCONCLUSIVE
@@ -177,19 +178,21 @@ def _tensor_verdicts(cells: Sequence[Cell]) -> Iterator[TensorVerdict]:
     for (depth, tensor), group in groupby(cells, key=lambda cell: (cell.depth, cell.tensor)):
         own = [cell for cell in group if cell.statistic in DECIDING]
         worst = max((cell for cell in own if cell.counts), key=_badness, default=None)
+        verdict, still = worst.verdict if worst else CellVerdict.FLAT, _never_moved(own)
+        if still and _severity(verdict) < _severity(CellVerdict.INCONCLUSIVE):
+            verdict, worst = CellVerdict.INCONCLUSIVE, still
         yield TensorVerdict(
-            tensor=tensor,
-            role=own[0].role,
-            depth=depth,
-            verdict=worst.verdict if worst else _nothing_counts(own),
-            worst=worst,
+            tensor=tensor, role=own[0].role, depth=depth, verdict=verdict, worst=worst
         )
 
 
-def _nothing_counts(cells: Sequence[Cell]) -> CellVerdict:
-    """Zero where all is exactly zero; flat where every departure from it is legal."""
-    excused = any(cell.exception for cell in cells)
-    return CellVerdict.FLAT if excused else CellVerdict.ZERO
+def _never_moved(cells: Sequence[Cell]) -> Cell | None:
+    """The last cell of a statistic that is exactly zero at every step."""
+    for statistic in DECIDING:
+        own = [cell for cell in cells if cell.statistic is statistic]
+        if own and all(cell.verdict is CellVerdict.ZERO for cell in own):
+            return own[-1]
+    return None
 
 
 def _badness(cell: Cell) -> tuple[int, float, int]:
