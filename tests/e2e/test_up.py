@@ -28,11 +28,13 @@ def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:
     ]
 
 
-def test_the_address_comes_before_the_demo(tmp_path: Path) -> None:
+def test_the_address_comes_before_the_demo_and_a_second_ctrl_c_ends_it(tmp_path: Path) -> None:
     with house.up(tmp_path) as running:
         running.line("demo: 0 of 120", within_s=30)
         running.process.send_signal(signal.SIGINT)
-        assert running.end(within_s=20) == 0
+        running.line("stopping", within_s=20)
+        running.process.send_signal(signal.SIGINT)
+        assert running.end(within_s=10) == 0
     assert running.lines[0].startswith("muscope is running: http://")
     assert running.lines[-1].startswith("stopping")
 
