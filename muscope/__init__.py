@@ -1,3 +1,3 @@
-"""muscope (µScope): is my parametrization right, and will the learning rate transfer?"""
+"""muscope (µScope): is my parametrization right?"""
 
 __version__ = "0.1.0"

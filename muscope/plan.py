@@ -110,7 +110,8 @@ class _Cost:
 
     parameters: int
     forward_flops: int
-    elements: int
+    recorded: int
+    unrecorded: int
     tensors: int
 
 
@@ -125,13 +126,15 @@ def _cost(run: RunSpec) -> _Cost:
 @lru_cache(maxsize=1024)
 def _cost_at(model_json: str, width: int, depth: int) -> _Cost:
     model = ModelSpec.model_validate_json(model_json)
-    entry, options = catalogue.MODELS[model.name], _options(model)
-    weight_entries = entry.weights(width, depth, options)
-    activation_entries = entry.activations(width, depth, options)
+    described, options = catalogue.MODELS[model.name], _options(model)
+    weight_entries = described.weights(width, depth, options)
+    activation_entries = described.activations(width, depth, options)
     return _Cost(
         parameters=sum(weight.parameters for weight in weight_entries),
-        forward_flops=sum(weight.flops_per_example for weight in weight_entries),
-        elements=sum(activation.elements_per_example for activation in activation_entries),
+        forward_flops=sum(entry.flops_per_example for entry in weight_entries)
+        + sum(entry.flops_per_example for entry in activation_entries),
+        recorded=sum(entry.elements_per_example for entry in activation_entries),
+        unrecorded=sum(entry.unrecorded_elements for entry in activation_entries),
         tensors=len(activation_entries),
     )
 
@@ -143,10 +146,10 @@ def _flops(run: RunSpec) -> float:
 
 
 def _memory_bytes(run: RunSpec) -> int:
-    """Weights, gradients, two moments; activations kept for the backward, and those at step 0."""
+    """Weights, gradients, two moments; activations with their gradients, and those at step 0."""
     cost = _cost(run)
-    per_model = 4 * cost.parameters + 3 * cost.elements * run.variant.model.batch_size
-    return BYTES_PER_FLOAT * per_model
+    per_example = 3 * cost.recorded + 2 * cost.unrecorded
+    return BYTES_PER_FLOAT * (4 * cost.parameters + per_example * run.variant.model.batch_size)
 
 
 def _warnings(spec: StudySpec) -> Iterator[str]:

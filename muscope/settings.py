@@ -1,14 +1,24 @@
 """Settings, read once from the environment by an entry point and passed on from there."""
 
+import os
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 def default_data_dir() -> Path:
-    """Where an installed muscope keeps its things, unless MUSCOPE_DATA_DIR says otherwise."""
-    return Path.home() / ".local" / "share" / "muscope"
+    """Without MUSCOPE_DATA_DIR: `.muscope` of the current folder if it is there, else the home's.
+
+    So every command started in a checkout finds what `make run` has made there.
+    """
+    here = Path.cwd() / ".muscope"
+    return here if _is_mine(here) else Path.home() / ".local" / "share" / "muscope"
+
+
+def _is_mine(folder: Path) -> bool:
+    """In a folder that many write to, such as /tmp, somebody else's is not taken for ours."""
+    return folder.is_dir() and folder.stat().st_uid == os.getuid()
 
 
 class Settings(BaseSettings):
@@ -36,6 +46,12 @@ class Settings(BaseSettings):
     stall_s: float = Field(default=600.0, gt=0)
     threads: int = Field(default=0, ge=0)
     """CPU threads of a worker's training process; 0 means as many as there are cores."""
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, folder: Path) -> Path:
+        """So that a message that names the folder says which one."""
+        return folder.absolute()
 
     @property
     def database(self) -> str:

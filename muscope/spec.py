@@ -3,7 +3,7 @@
 import hashlib
 import json
 import unicodedata
-from itertools import product
+from itertools import pairwise, product
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -160,8 +160,9 @@ class StudySpec(Frozen):
     @field_validator("widths", "depths")
     @classmethod
     def _distinct_and_sorted(cls, values: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(values)) != len(values):
-            raise ValueError(f"the same value twice in {list(values)}")
+        for earlier, value in pairwise(sorted(values)):
+            if earlier == value:
+                raise ValueError(f"the value {value} is there twice; each may be there once")
         return tuple(sorted(values))
 
     @model_validator(mode="after")
@@ -183,9 +184,11 @@ class StudySpec(Frozen):
         if self.run_count > LARGEST_GRID:
             raise ValueError(f"the grid has {self.run_count} runs, more than {LARGEST_GRID}")
         self._check_rules()
-        keys = [variant.key for variant in self.variants]
-        if len(set(keys)) != len(keys):
-            raise ValueError("the same variant (model, parametrization, optimizer) twice")
+        seen: set[str] = set()
+        for variant in self.variants:
+            if variant.key in seen:
+                raise ValueError(f"the variant {variant.label} is there twice; each may be once")
+            seen.add(variant.key)
         return self
 
     def _check_rules(self) -> None:

@@ -41,9 +41,9 @@ _SENTENCES: dict[str, str] = {
     "less_than": "must be less than {lt}, got {input}",
     "less_than_equal": "must be at most {le}, got {input}",
     "literal_error": "must be {expected}, got {input}",
-    "string_too_short": "must have at least {min_length} characters",
+    "string_too_short": "must have at least {min_length} {characters}",
     "string_too_long": "must have at most {max_length} characters",
-    "too_short": "needs at least {min_length} entries, got {actual_length}",
+    "too_short": "needs at least {min_length} {entries}, got {actual_length}",
     "too_long": "takes at most {max_length} entries",
     "value_error": "{error}",
 }
@@ -53,9 +53,15 @@ class SpecError(ValueError):
     """A study that cannot be used; `fields` holds (path, message), path empty for the whole."""
 
     def __init__(self, source: str, fields: Sequence[tuple[str, str]]) -> None:
-        lines = (f"  {path}: {message}" if path else f"  {message}" for path, message in fields)
+        lines = (f"  {sentence(path, message)}" for path, message in fields)
         super().__init__("\n".join((f"{source} is not a study that muscope can run:", *lines)))
         self.fields = list(fields)
+
+
+def sentence(path: str, message: str) -> str:
+    """A fault as a person reads it: `arms.0.model` is `arms[0].model`."""
+    spoken = re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", path)
+    return f"{spoken}: {message}" if spoken else message
 
 
 def read(path: Path) -> StudySpec:
@@ -75,6 +81,8 @@ def _study(source: str, parse: Callable[[], object]) -> StudySpec:
         raise SpecError(source, explain(error)) from None
     except RecursionError:
         raise SpecError(source, [("", "nested too deeply")]) from None
+    except yaml.MarkedYAMLError as error:
+        raise SpecError(source, [("", _syntax(error))]) from None
     except (ValueError, TypeError, yaml.YAMLError) as error:
         raise SpecError(source, [("", _one_line(error))]) from None
     except OSError as error:
@@ -120,8 +128,14 @@ def _message(detail: ErrorDetails) -> str:
         return f"must be a number, true, false or one word, got {given}"
     if detail["type"] == "extra_forbidden":
         return f"unknown field; allowed: {', '.join(_allowed(detail['loc']))}"
-    sentence = _SENTENCES.get(detail["type"], detail["msg"].replace("{", "{{").replace("}", "}}"))
-    return sentence.format(**{**detail.get("ctx", {}), "input": given})
+    words = _SENTENCES.get(detail["type"], detail["msg"].replace("{", "{{").replace("}", "}}"))
+    values = detail.get("ctx", {})
+    is_one = values.get("min_length") == 1
+    nouns = {
+        "characters": "character" if is_one else "characters",
+        "entries": "entry" if is_one else "entries",
+    }
+    return words.format(**nouns, **values, input=given)
 
 
 def _allowed(location: Location) -> list[str]:
@@ -134,8 +148,15 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def _syntax(error: yaml.MarkedYAMLError) -> str:
+    """What YAML's own message says, with the line first and without its `<unicode string>`."""
+    mark = error.problem_mark or error.context_mark
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return place + ", ".join(filter(None, (error.context, error.problem)))
+
+
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return " ".join(str(error).replace('in "<unicode string>", ', "at ").split())
 
 
 def _text(path: Path) -> str:

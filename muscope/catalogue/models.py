@@ -31,11 +31,19 @@ class WeightEntry:
 
 @dataclass(frozen=True, slots=True)
 class ActivationEntry:
-    """One activation that is recorded: its name, role, and elements per example."""
+    """One activation that is recorded: its name, role, and elements per example.
+
+    `flops_per_example` is what products of activations cost in one forward; `unrecorded_elements`
+    are kept for the backward beside it. `aligns_slowly` marks what a weight makes directly of
+    nearly orthogonal token vectors (docs/decisions/0016).
+    """
 
     name: str
     role: Role
     elements_per_example: int
+    flops_per_example: int = 0
+    unrecorded_elements: int = 0
+    aligns_slowly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +108,32 @@ def _gpt_weights(width: int, depth: int, options: Options) -> tuple[WeightEntry,
 def _gpt_activations(width: int, depth: int, options: Options) -> tuple[ActivationEntry, ...]:
     sequence, ratio = int(options["sequence_length"]), int(options["mlp_ratio"])
     heads = width // int(options["head_size"])
-    seen = sequence * (sequence + 1) // 2  # causal attention looks at the lower triangle only
-    stream = sequence * width
+    stream, square = sequence * width, sequence * sequence
+
+    def tensor(name: str, elements: int, *, aligns_slowly: bool = False) -> ActivationEntry:
+        return ActivationEntry(name, Role.HIDDEN, elements, aligns_slowly=aligns_slowly)
+
+    def logits(name: str) -> ActivationEntry:
+        """Only the causal lower triangle is seen; q.k and its use on v are whole products."""
+        return ActivationEntry(
+            name,
+            Role.ATTENTION_LOGITS,
+            elements_per_example=heads * sequence * (sequence + 1) // 2,
+            flops_per_example=4 * square * width,
+            unrecorded_elements=2 * heads * square,  # all logits, and their softmax
+            aligns_slowly=True,
+        )
+
     blocks = [
-        ActivationEntry(f"blocks.{block}.{name}", role, elements)
-        for block in range(depth)
-        for name, role, elements in (
-            ("attn.q", Role.HIDDEN, stream),
-            ("attn.k", Role.HIDDEN, stream),
-            ("attn.v", Role.HIDDEN, stream),
-            ("attn.logits", Role.ATTENTION_LOGITS, heads * seen),
-            ("attn.out", Role.HIDDEN, stream),
-            ("mlp.up", Role.HIDDEN, ratio * stream),
-            ("mlp.out", Role.HIDDEN, stream),
-            ("residual", Role.RESIDUAL, stream),
+        activation
+        for block in (f"blocks.{number}" for number in range(depth))
+        for activation in (
+            *(tensor(f"{block}.attn.{part}", stream, aligns_slowly=True) for part in "qkv"),
+            logits(f"{block}.attn.logits"),
+            tensor(f"{block}.attn.out", stream),
+            tensor(f"{block}.mlp.up", ratio * stream),
+            tensor(f"{block}.mlp.out", stream),
+            ActivationEntry(f"{block}.residual", Role.RESIDUAL, stream),
         )
     ]
     classes = DATASETS["python_docs"].classes

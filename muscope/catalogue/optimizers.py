@@ -50,7 +50,7 @@ def _beta2(default: float) -> Option:
 
 
 def _epsilon(default: float, help: str = "Added to the root of the second moment.") -> Option:
-    return Option("epsilon", default, help, 0.0, 1.0)
+    return Option("epsilon", default, help, 1e-30, 1.0)
 
 
 _COUPLED = Option("weight_decay", 0.0, "Decay, multiplied by the learning rate.", 0.0, 10.0)

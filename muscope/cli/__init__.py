@@ -1,14 +1,15 @@
 """The command line: one file per command, registered here."""
 
 import os
+from typing import Annotated
 
 import typer
 
+import muscope
 from muscope.cli import check, db, doctor, rules, server, submit, up, worker
 
 app = typer.Typer(
     name="muscope",
-    help="Coordinate checks, verdicts and learning-rate transfer for people who scale networks.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -21,6 +22,29 @@ app.command("server")(server.server)
 app.command("worker")(worker.worker)
 app.command("doctor")(doctor.doctor)
 app.add_typer(db.app, name="db")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"muscope {muscope.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Coordinate checks and verdicts for people who scale networks.
+
+    Is my parametrization right: does the same network, made wider, keep the
+    size of every tensor? `muscope up` answers in the browser, `muscope check`
+    in the terminal.
+    """
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ def check(
     spec: Annotated[
         Path | None,
         typer.Argument(
-            metavar="SPEC.yaml",
+            metavar="STUDY.yaml",
             help="The study to check, YAML or JSON; without it the demo study.",
             show_default=False,
         ),
@@ -37,36 +37,30 @@ def check(
 ) -> None:
     """Train a grid of widths and judge every tensor: does it grow, shrink, or keep its size?
 
-    Without SPEC.yaml the demo runs: SP and µP on a transformer and an MLP, about a minute.
+    Without STUDY.yaml the demo runs: SP and µP on a transformer and an MLP,
+    about a minute.
 
     Examples:
-
       muscope check
-
       muscope check study.yaml --report report.html --csv measurements.csv
-
       muscope check study.yaml --fail-on grows,diverged
 
     A whole study.yaml:
-
       name: My first check
-
       arms:
-
         - model: {name: mlp, batch_size: 64}
-
           optimizers: [{name: adamw, learning_rate: 3e-3}]
-
       parametrizations: [{name: sp}, {name: mup}]
-
       widths: [64, 128, 256, 512]
 
-    Exit code 0: as hoped.
-
-    Exit code 1: a verdict of --fail-on, or a demo that did not show what it should.
-
-    Exit code 2: the study or an option cannot be used.
+    Exit codes:
+      0    it ran, and no verdict is among those of --fail-on
+      1    one is; or the demo, without --fail-on, did not show what it should
+      2    the study or an option cannot be used
+      130  interrupted
     """
+    # reading takes a second, torch takes several, and somebody may be waiting for a sign of life
+    typer.echo(f"reading {spec}" if spec else "planning the demo", err=True)
     # --help must not wait for pydantic, scipy and torch
     from muscope.cli import checking
     from muscope.cli.checking import Outputs

@@ -14,7 +14,7 @@ from typing import TextIO
 from rich.console import Console
 
 from muscope import catalogue, plan, presets, spec_file
-from muscope.cli import preflight
+from muscope.cli import cost, preflight
 from muscope.cli.preflight import Refusal
 from muscope.cli.table import verdict_table
 from muscope.cli.training_view import TrainingView
@@ -65,6 +65,8 @@ def run(path: Path | None, outputs: Outputs, *, fail_on: str, threads: int) -> i
     spec, planned = _planned(path)
     _can_be_written(outputs)
     preflight.torch_is_installed()
+    for line in cost.lines(planned):
+        print(line, file=sys.stderr)
     trained, verdicts = _train(spec, planned, threads=threads)
     asked_for_demo = path is None and not words
     complaints = acceptance.complaints(spec, verdicts) if asked_for_demo else []
@@ -148,7 +150,10 @@ def _print_demo(complaints: Sequence[str]) -> None:
     for complaint in complaints:
         console.print(f"✕ not as it should be: {complaint}", style="red", highlight=False)
     if not complaints:
-        console.print("✓ as it should be: SP grows with width, µP keeps its size", style="green")
+        console.print(
+            "✓ as it should be: SP grows with width, no tensor of µP grows or shrinks",
+            style="green",
+        )
 
 
 def _as_data(

@@ -12,7 +12,20 @@ def db() -> None:
 
 @app.command()
 def upgrade() -> None:
-    """Create the database or bring its schema up to date; safe to repeat."""
+    """Create the database or bring its schema up to date; safe to repeat.
+
+    `muscope up` does it by itself. The database is in MUSCOPE_DATA_DIR; else in
+    .muscope of the current folder, if that is there; else in
+    ~/.local/share/muscope. MUSCOPE_DATABASE_URL names one elsewhere.
+
+    Examples:
+      muscope db upgrade
+      MUSCOPE_DATA_DIR=/srv/muscope muscope db upgrade
+
+    Exit codes:
+      0  the schema is the one of this version
+      3  the database cannot be used, or is newer
+    """
     # --help must not wait for sqlalchemy.
     from muscope.settings import Settings
     from muscope.storage import schema

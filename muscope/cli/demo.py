@@ -8,10 +8,9 @@ from celery import Celery
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from muscope import dispatch, plan
-from muscope.cli.table import badge
+from muscope.cli import so_far
 from muscope.presets import demo
 from muscope.storage import bundles, events, studies, verdicts
 from muscope.storage.database import Database
@@ -100,19 +99,12 @@ class Watch:
             if event.kind == "step" and event.data:
                 step = "bundle {bundle} · step {step} of {steps}".format(**event.data)
                 self._bar.update(self._task, description=step)
-        self._live.update(Group(self._bar, _so_far(standing.verdicts)))
+        self._live.update(Group(self._bar, so_far.table(standing.verdicts)))
 
     def _tell(self, standing: Standing) -> None:
         if self._last is None or self._last.ended != standing.ended:
-            words = ", ".join(f"{v.label} {v.verdict.value}" for v in standing.verdicts if v.cells)
+            judged = [verdict for verdict in standing.verdicts if verdict.cells]
+            words = ", ".join(f"{verdict.label} {so_far.word(verdict)}" for verdict in judged)
             line = f"demo: {standing.ended} of {standing.total} runs have ended"
             text = f"{line}; so far: {words}" if words else line
             self._console.print(text, soft_wrap=True, highlight=False)
-
-
-def _so_far(judged: Sequence[VariantVerdict]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    for verdict in judged:
-        runs = f"{verdict.runs_judged} of {verdict.runs_planned} runs"
-        table.add_row(verdict.label, runs, badge(verdict.verdict) if verdict.cells else "")
-    return table

@@ -11,14 +11,28 @@ def doctor(
         typer.Option("--strict", help="Also read every measurement and compare the digests."),
     ] = False,
 ) -> None:
-    """Look for what must never be; print each violation and exit with 1 if there is any."""
+    """Look whether what the database says is consistent.
+
+    It looks in MUSCOPE_DATA_DIR; else in .muscope of the current folder, where
+    `make run` keeps its database; else in ~/.local/share/muscope.
+    MUSCOPE_DATABASE_URL names a database elsewhere.
+
+    Examples:
+      muscope doctor
+      MUSCOPE_DATA_DIR=~/muscope/.muscope muscope doctor --strict
+
+    Exit codes:
+      0  nothing is wrong
+      1  something is; each violation is printed
+      3  there is no database, or not one for this version
+    """
     # --help must not wait for sqlalchemy.
     from muscope.settings import Settings
     from muscope.storage import doctor as examination
     from muscope.storage import schema
-    from muscope.storage.database import open_database
+    from muscope.storage.database import Database
 
-    db = open_database(Settings())
+    db = Database(Settings().database)  # it makes no folder: who looks leaves no trace
     examine = examination.violations if strict else examination.quick_violations
     try:
         schema.check(db)

@@ -1,9 +1,7 @@
 """What `muscope up` does: look around, open the house, show the demo, close the house."""
 
 import os
-import signal
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -14,12 +12,13 @@ from rich.console import Console
 
 from muscope import access, dispatch
 from muscope.cli import demo as demo_study
-from muscope.cli import preflight, supervise
+from muscope.cli import preflight, stopping, supervise
 from muscope.cli.preflight import Refusal
+from muscope.cli.stopping import Stopping
 from muscope.cli.supervise import Part
 from muscope.cli.table import verdict_table
 from muscope.settings import Settings
-from muscope.storage import schema, studies, verdicts
+from muscope.storage import bundles, schema, studies, verdicts, workers
 from muscope.storage.database import Database, open_database
 from muscope.storage.schema import SchemaError
 from muscope.verdicts import acceptance
@@ -28,27 +27,36 @@ TICK_S = 0.1
 GRACE_S = 20.0
 """Longer than the worker's soft shutdown; an idle house closes in a second or two."""
 
+GREETING_S = 30.0
+"""The demo is shown below the address; after this long without an answer, without it."""
+
 WIDTH_WITHOUT_TERMINAL = 100
 PART_NAMES = ("server", "worker")
 
 
 def run(settings: Settings, *, demo: bool | None, leave: bool) -> int:
     """Keep the house open until a signal, or until the demo has ended; give the exit code."""
-    settings = look_around(settings)
-    with preflight.lock(settings.data_dir), _stop_signal() as stopping, _database(settings) as db:
-        preflight.clear_broker(settings.broker_dir)
+    with _data_dir(settings) as settled, stopping.by_signal() as stop, _database(settled) as db:
+        preflight.clear_broker(settled.broker_dir)
         wants_demo = _is_empty(db) if demo is None else demo
-        with _parts(settings) as parts:
-            house = House(settings, db, parts)
-            return house.live(stopping, demo=wants_demo, leave=leave)
+        with _parts(settled, stop) as parts:
+            house = House(settled, db, parts)
+            return house.live(stop, demo=wants_demo, leave=leave)
 
 
-def look_around(settings: Settings) -> Settings:
-    """Refuse with one sentence what would fail later; settle on a port."""
+@contextmanager
+def _data_dir(settings: Settings) -> Iterator[Settings]:
+    """Refuse with one sentence what would fail later; hold the folder and settle on a port.
+
+    The folder first: a port that is taken by a muscope on the same folder is told as that.
+    """
     preflight.torch_is_installed()
     preflight.data_dir_is_usable(settings.data_dir)
-    port = preflight.free_port(settings.host, settings.port)
-    return settings.model_copy(update={"port": port})
+    with preflight.lock(settings.data_dir) as held:
+        port = preflight.free_port(settings.host, settings.port)
+        settled = settings.model_copy(update={"port": port})
+        preflight.sign(held, _origin(settled))
+        yield settled
 
 
 class House:
@@ -58,32 +66,49 @@ class House:
         self._settings, self._db, self._parts = settings, db, parts
         width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
         self._console = Console(width=width)
-        self._greeting_at = 0.0
+        self._opened_at = time.monotonic()
+        self._has_greeted = False
 
-    def live(self, stopping: threading.Event, *, demo: bool, leave: bool) -> int:
+    def live(self, stop: Stopping, *, demo: bool, leave: bool) -> int:
         """Tend the parts until told to stop."""
         watch = self._submit_demo() if demo else None
-        while not stopping.wait(TICK_S):
+        while not stop.asked.wait(TICK_S):
             for part in self._parts:
                 part.tend(self._tell)
             self._greet()
-            if watch and watch.poll():
+            if watch and self._may_show() and watch.poll():
                 code = self._conclude(watch.study_id)
                 watch = None
                 if leave:
                     return code
+                self._tell_address()
         if watch:
             watch.close()
-        self._tell("stopping")
+        self._tell(self._goodbye())
         return 1 if leave else 0
 
     def _greet(self) -> None:
         """Print the address once, when the server answers."""
-        if time.monotonic() < self._greeting_at or not _answers(self._settings):
+        if self._has_greeted or not _answers(self._settings):
             return
-        self._greeting_at = float("inf")
-        self._tell(f"muscope is running: {access.url(self._settings)}")
+        self._has_greeted = True
+        self._tell_address()
         self._tell(f"data and logs: {self._settings.data_dir} · Ctrl-C stops everything")
+
+    def _may_show(self) -> bool:
+        return self._has_greeted or time.monotonic() > self._opened_at + GREETING_S
+
+    def _tell_address(self) -> None:
+        self._tell(f"muscope is running: {access.url(self._settings)}")
+
+    def _goodbye(self) -> str:
+        """What is waited for, if anything is being trained."""
+        with self._db.read() as conn:
+            names = [worker.id for worker in workers.all_workers(conn)]
+            is_training = any(bundles.live_attempts(conn, name) for name in names)
+        if not is_training:
+            return "stopping"
+        return "stopping: the worker finishes its step; Ctrl-C again stops at once"
 
     def _submit_demo(self) -> demo_study.Watch:
         study_id = demo_study.submit(self._db, dispatch.celery_app(self._settings))
@@ -107,19 +132,6 @@ class House:
 
 
 @contextmanager
-def _stop_signal() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set, so that the house is closed in order."""
-    stopping = threading.Event()
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, lambda *_: stopping.set()) for number in numbers]
-    try:
-        yield stopping
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
-
-
-@contextmanager
 def _database(settings: Settings) -> Iterator[Database]:
     db = open_database(settings)
     try:
@@ -132,7 +144,7 @@ def _database(settings: Settings) -> Iterator[Database]:
 
 
 @contextmanager
-def _parts(settings: Settings) -> Iterator[list[Part]]:
+def _parts(settings: Settings, stop: Stopping) -> Iterator[list[Part]]:
     """Server and worker, started; ended with the block, whatever happened in it."""
     logs = settings.data_dir / "logs"
     logs.mkdir(exist_ok=True, mode=0o700)
@@ -142,7 +154,7 @@ def _parts(settings: Settings) -> Iterator[list[Part]]:
             part.start()
         yield parts
     finally:
-        supervise.stop(parts, grace_s=GRACE_S)
+        supervise.stop(parts, grace_s=GRACE_S, at_once=stop.at_once)
 
 
 def _environment(settings: Settings) -> dict[str, str]:

@@ -65,17 +65,27 @@ def lock(folder: Path) -> IO[str]:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        file.seek(0)
-        holder = file.read().strip() or "unknown"
-        file.close()
-        raise Refusal(
-            f"muscope already runs on {folder} (process {holder}); "
-            "use that one, stop it, or choose another folder with --data-dir"
-        ) from error
+        with file:
+            raise Refusal(_held(folder, file)) from error
     file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
+    sign(file, str(os.getpid()))
     return file
+
+
+def sign(held: IO[str], line: str) -> None:
+    """Add a line to the lock: first the process, then the address, for whoever is refused."""
+    held.write(f"{line}\n")
+    held.flush()
+
+
+def _held(folder: Path, file: IO[str]) -> str:
+    file.seek(0)
+    process, address, *_ = [*file.read().split(), "unknown", ""]
+    where = f" at {address}" if address.startswith("http") else ""
+    return (
+        f"muscope already runs on {folder}{where} (process {process}); "
+        "use that one, stop it, or choose another folder with --data-dir"
+    )
 
 
 def free_port(host: str, port: int) -> int:
@@ -92,9 +102,10 @@ def free_port(host: str, port: int) -> int:
 
 def _refused(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
+        other = port + 1 if port < 65535 else 0
         return (
             f"port {port} of {host} is taken by another program; stop that program, "
-            f"or choose another port: muscope up --port {port + 1 if port < 65535 else 0}"
+            f"or choose another port: PORT={other} make run, or muscope up --port {other}"
         )
     return (
         f"cannot listen on {host}, port {port} ({error.strerror}); "

@@ -9,6 +9,8 @@ import uuid
 from http.client import HTTPException
 from typing import Any
 
+from muscope.spec_file import sentence
+
 TIMEOUT_S = 30.0
 TRIES = 3
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -95,7 +97,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 def _sentence(status: int, body: bytes) -> str:
     try:
         error = json.loads(body)["error"]
-        fields = [f"  {field['path'] or 'study'}: {field['message']}" for field in error["fields"]]
-        return "\n".join([error["message"], *(fields if len(fields) > 1 else [])])
+        faults = [sentence(field["path"], field["message"]) for field in error["fields"]]
+        return "\n".join(faults) or str(error["message"])
     except (ValueError, KeyError, TypeError):
         return f"the server answered with status {status}; is it a muscope?"

@@ -26,7 +26,22 @@ def server(
         ),
     ] = None,
 ) -> None:
-    """Serve pages and API; exits 3 when the database needs `muscope db upgrade`."""
+    """Serve pages and API, without a worker; `muscope up` starts both.
+
+    The database is in MUSCOPE_DATA_DIR; else in .muscope of the current folder,
+    if that is there; else in ~/.local/share/muscope. MUSCOPE_DATABASE_URL and
+    MUSCOPE_BROKER_URL name others.
+
+    Examples:
+      muscope server --port 8912
+      MUSCOPE_DATA_DIR=/srv/muscope muscope server
+
+    Exit codes:
+      0  it was stopped
+      1  the port is taken, or a secret cannot be kept
+      2  a setting or an option cannot be used
+      3  there is no database, or not one for this version
+    """
     # --help must not wait for fastapi and sqlalchemy
     from muscope import access
     from muscope.storage.schema import SchemaError

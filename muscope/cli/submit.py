@@ -7,7 +7,6 @@ import typer
 
 if TYPE_CHECKING:
     from muscope.cli.remote import Remote
-    from muscope.plan import Plan
 
 DEFAULT_URL = "http://127.0.0.1:8765"
 POLL_S = 0.5
@@ -16,17 +15,21 @@ JUDGING_S = 30.0
 
 INCOMPLETE_EXIT = 1
 REFUSED_EXIT = 2
+INTERRUPTED_EXIT = 130
 
 
 def submit(
-    study: Annotated[Path, typer.Argument(help="The study as YAML or JSON.", show_default=False)],
+    study: Annotated[
+        Path,
+        typer.Argument(metavar="STUDY.yaml", help="The study as YAML or JSON.", show_default=False),
+    ],
     url: Annotated[
         str, typer.Option(help="Address of the server.", envvar="MUSCOPE_URL")
     ] = DEFAULT_URL,
     token: Annotated[
         str,
         typer.Option(
-            help="Access token; else that of the data directory.",
+            help="Access token; else the one in the data folder.",
             envvar="MUSCOPE_TOKEN",
             show_default=False,
         ),
@@ -35,34 +38,45 @@ def submit(
         bool, typer.Option("--wait/--no-wait", help="Wait for the verdict and print it.")
     ] = False,
 ) -> None:
-    """Submit a study; exits 0 when it is accepted (with --wait: finished), 1 if not all of it ran,
-    2 when it is refused or no server answers.
+    """Send a study to a running server, where it queues with the others.
+
+    Without --token it takes the token of the data folder: MUSCOPE_DATA_DIR;
+    else .muscope of the current folder, where `make run` keeps it; else
+    ~/.local/share/muscope.
+
+    Examples:
+      muscope submit study.yaml
+      muscope submit study.yaml --wait
+      MUSCOPE_DATA_DIR=~/muscope/.muscope muscope submit study.yaml
+      muscope submit study.yaml --url http://127.0.0.1:8912 --token 5u…
+
+    Exit codes:
+      0    the study was accepted; with --wait: all of it ran
+      1    with --wait: not all of it ran
+      2    it was refused, or no server answers
+      130  interrupted; what was accepted goes on
     """
     # --help must not wait for pydantic
     from muscope import plan, spec_file
+    from muscope.cli import cost
     from muscope.cli.remote import Remote, RemoteError
     from muscope.spec import LARGEST_GRID, canonical_json
 
     try:
         spec = spec_file.read(study)
-        _print_plan(plan.plan(spec, max_runs=LARGEST_GRID))
+        planned = plan.plan(spec, max_runs=LARGEST_GRID)
         remote = Remote(url, token or _token_of_the_data_dir())
         created = remote.submit(canonical_json(spec))
+        for line in cost.lines(planned):
+            typer.echo(line)
         typer.echo(f"study {created['id']}: {remote.url}{created['url']}")
         if wait:
             raise typer.Exit(_wait(remote, created["id"]))
     except (ValueError, RemoteError) as error:
         _refuse(str(error))
-
-
-def _print_plan(planned: "Plan") -> None:
-    typer.echo(
-        f"{planned.run_count} runs in {len(planned.bundles)} bundles, largest model "
-        f"{planned.largest_parameters:,} parameters, {planned.flops:.2g} FLOPs, "
-        f"{planned.measurement_rows:,} measurements"
-    )
-    for warning in planned.warnings:
-        typer.echo(f"note: {warning}")
+    except KeyboardInterrupt:
+        typer.echo("interrupted; what the server has accepted goes on there", err=True)
+        raise typer.Exit(INTERRUPTED_EXIT) from None
 
 
 def _token_of_the_data_dir() -> str:
@@ -71,7 +85,10 @@ def _token_of_the_data_dir() -> str:
 
     file = Settings().token_file
     if not file.exists():
-        _refuse(f"there is no token in {file}; say it with --token or MUSCOPE_TOKEN")
+        _refuse(
+            f"there is no token in {file.parent}; set MUSCOPE_DATA_DIR to the folder of the server "
+            "(`make run` keeps it in .muscope of its checkout), or say --token or MUSCOPE_TOKEN"
+        )
     return file.read_text().strip()
 
 

@@ -17,6 +17,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 STEADY_S = 60.0
 """A part that lived this long starts from the shortest pause again."""
 
+TICK_S = 0.05
 LOG_BYTES = 5 * 2**20
 LAST_LINES = 12
 
@@ -67,15 +68,18 @@ class Part:
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM, if the part is running."""
-        if self._process and self._process.poll() is None:
+        if self._process and self.is_running:
             self._process.terminate()
 
-    def wait(self, until: float) -> None:
-        """Wait for the end of the part; what is left of its session by then is killed."""
+    @property
+    def is_running(self) -> bool:
+        """Whether its process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def end(self) -> None:
+        """Kill what is left of the part and its session."""
         if self._process is None:
             return
-        with suppress(subprocess.TimeoutExpired):  # then the session is killed
-            self._process.wait(max(0.0, until - time.monotonic()))
         _kill_session(self._process.pid)
         self._process.wait()
         self._finish_log()
@@ -108,13 +112,16 @@ class Part:
             self._pump.join(1.0)
 
 
-def stop(parts: Sequence[Part], *, grace_s: float) -> None:
-    """End all parts together: SIGTERM, and SIGKILL for what is left after the grace."""
+def stop(parts: Sequence[Part], *, grace_s: float, at_once: threading.Event) -> None:
+    """End all parts together: SIGTERM; SIGKILL for what is left after the grace, or `at_once`."""
     for part in parts:
         part.ask_to_stop()
     until = time.monotonic() + grace_s
+    while any(part.is_running for part in parts) and time.monotonic() < until:
+        if at_once.wait(TICK_S):
+            break
     for part in parts:
-        part.wait(until)
+        part.end()
 
 
 def _kill_session(leader: int) -> None:

@@ -8,10 +8,9 @@ from typing import Self
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from muscope import catalogue
-from muscope.cli.table import badge
+from muscope.cli import so_far
 from muscope.plan import Plan, PlannedBundle
 from muscope.verdicts.types import VariantVerdict
 
@@ -27,13 +26,15 @@ class TrainingView:
             TaskProgressColumn(),
             TimeElapsedColumn(),
         )
-        self._task = self._bar.add_task("starting", total=planned.flops)
+        self._task = self._bar.add_task("loading torch", total=planned.flops)
         self._live = Live(self._bar, console=console, transient=True, refresh_per_second=4)
         self._started_at = time.monotonic()
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
             self._live.start()
+        else:
+            self._console.print("loading torch")
         return self
 
     def __exit__(
@@ -50,7 +51,7 @@ class TrainingView:
         words = f"bundle {number + 1} of {len(self._bundles)} · {_title(bundle)}"
         if self._console.is_terminal:
             self._advance(number, step, words)
-            self._live.update(Group(self._bar, _so_far(verdicts)))
+            self._live.update(Group(self._bar, so_far.table(verdicts)))
         elif step == bundle.runs[0].steps:
             seconds = time.monotonic() - self._started_at
             self._console.print(f"{words} · done after {seconds:.1f} s", soft_wrap=True)
@@ -67,12 +68,3 @@ def _title(bundle: PlannedBundle) -> str:
     model = catalogue.MODELS[run.variant.model.name].title
     optimizer = catalogue.OPTIMIZERS[run.variant.optimizer.name].title
     return f"{model} {optimizer} width {run.width} depth {run.depth}"
-
-
-def _so_far(verdicts: Sequence[VariantVerdict]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    for verdict in verdicts:
-        word = badge(verdict.verdict) if verdict.cells else ""
-        runs = f"{verdict.runs_judged} of {verdict.runs_planned} runs"
-        table.add_row(verdict.label, runs, word)
-    return table

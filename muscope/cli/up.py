@@ -20,16 +20,38 @@ def up(
             help="Submit the demo, print its verdicts, leave: 0 if they are as expected.",
         ),
     ] = False,
-    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on [MUSCOPE_HOST, 127.0.0.1].")
+    ] = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Port to listen on; 0 takes a free one [MUSCOPE_PORT, 8765]."
+        ),
     ] = None,
     data_dir: Annotated[
         Path | None,
-        typer.Option(help="Folder of database, broker, token and logs."),
+        typer.Option(help="Folder of database, broker, token and logs [MUSCOPE_DATA_DIR]."),
     ] = None,
 ) -> None:
-    """Start server and worker, print the address, and keep them running until Ctrl-C."""
+    """Start server and worker, print the address, and keep them running until Ctrl-C.
+
+    Without --data-dir everything is in MUSCOPE_DATA_DIR; else in .muscope of the
+    current folder, if that is there; else in ~/.local/share/muscope. `make run`
+    takes .muscope of its checkout.
+
+    Examples:
+      muscope up
+      muscope up --port 8912
+      muscope up --data-dir ~/muscope-data --no-demo
+
+    Ctrl-C lets the worker finish its step; a second Ctrl-C stops at once.
+
+    Exit codes:
+      0  it was stopped; with --exit: the demo showed what it should
+      1  with --exit: the demo did not, or it was interrupted
+      2  nothing could be started; a sentence says why
+    """
     # --help must not wait for pydantic and SQLAlchemy
     from muscope.cli import house
     from muscope.cli.preflight import Refusal

@@ -11,7 +11,20 @@ def worker(
         str, typer.Option(help="Name of this worker; workers of one machine need different names.")
     ] = "muscope",
 ) -> None:
-    """Execute queued bundles until stopped."""
+    """Execute queued bundles until stopped; `muscope up` starts one by itself.
+
+    Its work comes from MUSCOPE_DATABASE_URL and MUSCOPE_BROKER_URL; without them
+    from MUSCOPE_DATA_DIR; else from .muscope of the current folder, if that is
+    there; else from ~/.local/share/muscope.
+
+    Examples:
+      CUDA_VISIBLE_DEVICES=0 muscope worker --name gpu0
+      CUDA_VISIBLE_DEVICES=1 muscope worker --name gpu1
+
+    Exit codes:
+      0  it was stopped
+      3  there is no database, or not one for this version
+    """
     # Celery reads this when it is imported: SIGTERM then hands the running bundle back
     os.environ["REMAP_SIGTERM"] = "SIGQUIT"
     # --help must not wait for Celery and SQLAlchemy

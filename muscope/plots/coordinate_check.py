@@ -64,6 +64,12 @@ class CoordinateCheckInfo:
     seeds: int
     panels: tuple[Panel, ...]
     steps_recorded: int
+    is_over: bool = False
+
+    @property
+    def measured_widths(self) -> list[int]:
+        """The widths that really have points, which may be fewer than were planned."""
+        return sorted({point.width for line in self.lines for point in line.points})
 
     @property
     def lines(self) -> Iterator[Line]:
@@ -79,6 +85,7 @@ def info(
     spec: StudySpec,
     title: str = "",
     tensor: str = "",
+    is_over: bool = False,
 ) -> CoordinateCheckInfo:
     """Collect the picture of one variant from its samples; `tensor` narrows it to one."""
     values: dict[tuple[int, int], dict[tuple[str, Role], dict[int, list[float]]]]
@@ -111,6 +118,7 @@ def info(
         seeds=spec.seeds,
         panels=panels,
         steps_recorded=len(recorded),
+        is_over=is_over,
     )
 
 
@@ -118,12 +126,11 @@ def summary(info: CoordinateCheckInfo) -> str:
     """The picture in words, for those who cannot see it and those in a hurry."""
     lines = list(info.lines)
     if not lines:
-        return "Nothing measured yet."
+        return "Nothing was measured." if info.is_over else "Nothing measured yet."
     tensors = len({line.tensor for line in lines})
     steps = sorted({panel.step for panel in info.panels})
-    widths = f"{info.widths[0]} to {info.widths[-1]}"
     sentences = [
-        f"{counted(tensors, 'tensor')} at {len(info.widths)} widths from {widths}, "
+        f"{counted(tensors, 'tensor')} at {_widths(info)}, "
         f"{counted(info.seeds, 'seed')}; {_steps(steps, info.steps_recorded)}."
     ]
     known = [
@@ -134,7 +141,7 @@ def summary(info: CoordinateCheckInfo) -> str:
     ]
     if known:
         slope, name, step = max(known, key=lambda item: abs(item[0]))
-        sentences.append(f"Steepest: {name} at step {step}, like width^{slope:.2f}.")
+        sentences.append(f"Steepest: {name} at step {step}, with exponent {exponent(slope)}.")
     zeros = len({line.tensor for line in lines if all(p.mean == 0 for p in line.points)})
     if zeros:
         sentences.append(f"{counted(zeros, 'tensor')} exactly zero in some step: not drawn there.")
@@ -174,6 +181,21 @@ def _line(name: str, role: Role, by_width: dict[int, list[float]], cell: Cell | 
 def _mean(values: Sequence[float]) -> float:
     """The mean; divided before it is summed, because two finite sizes may add up to infinity."""
     return math.fsum(value / len(values) for value in values)
+
+
+def exponent(value: float) -> str:
+    """A slope with its sign, and a true minus; zero has no sign."""
+    text = f"{value:+.2f}".replace("-", "−")
+    return text[1:] if text[1:] == "0.00" else text
+
+
+def _widths(info: CoordinateCheckInfo) -> str:
+    """What was measured; by name where that is less than what was planned."""
+    measured = info.measured_widths
+    if len(measured) < len(info.widths):
+        shown = ", ".join(map(str, measured))
+        return f"{len(measured)} of {len(info.widths)} widths ({shown})"
+    return f"{counted(len(measured), 'width')} from {measured[0]} to {measured[-1]}"
 
 
 def counted(number: int, noun: str) -> str:

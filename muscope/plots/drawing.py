@@ -5,7 +5,14 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from muscope.plots.coordinate_check import CoordinateCheckInfo, Line, Panel, counted, summary
+from muscope.plots.coordinate_check import (
+    CoordinateCheckInfo,
+    Line,
+    Panel,
+    counted,
+    exponent,
+    summary,
+)
 from muscope.vocabulary import Role, Statistic
 
 SMALLEST_SPAN = 3.0
@@ -128,18 +135,18 @@ def _add_theory(drawn: Any, info: CoordinateCheckInfo) -> None:
                 legendgroup="theory",
                 showlegend=not named,
                 line={"dash": "dash", "width": 1.5, "color": "#8a8f98"},
-                hovertemplate=f"theory: width^{line.expected:g}<extra></extra>",
+                hovertemplate=f"theory: exponent {exponent(line.expected)}<extra></extra>",
             )
             named = True
 
 
-def _theory(line: Line, exponent: float) -> dict[str, list[float]]:
+def _theory(line: Line, slope: float) -> dict[str, list[float]]:
     logs = [(math.log2(p.width), math.log2(p.mean)) for p in line.drawn]
     centre_x = sum(x for x, _ in logs) / len(logs)
     centre_y = sum(y for _, y in logs) / len(logs)
     return {
         "x": [p.width for p in line.drawn],
-        "y": [2 ** (centre_y + exponent * (x - centre_x)) for x, _ in logs],
+        "y": [2 ** (centre_y + slope * (x - centre_x)) for x, _ in logs],
     }
 
 

@@ -1,22 +1,28 @@
 """The card of a variant: its verdict in a sentence, the worst tensor, agreement with theory."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from muscope.spec import StudySpec
+from muscope.spec import StudySpec, Variant
 from muscope.verdicts.types import Cell, VariantVerdict
 from muscope.vocabulary import CellVerdict
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a person reads first. `verdict` is None while there is nothing to judge."""
+    """What a person reads first. `verdict` is None while there is nothing to judge.
+
+    `standing` says what a verdict lacks: `so far` while runs may still come, `incomplete: …` when
+    none will, nothing when it is firm. `small_rates_only`: theory speaks of small learning rates.
+    """
 
     variant: str
     label: str
     verdict: CellVerdict | None
     final: bool
     sentence: str
+    standing: str
     runs_judged: int
     runs_planned: int
     worst: Cell | None
@@ -24,6 +30,12 @@ class Card:
     comparable: int
     furthest: Cell | None
     power: str | None
+    small_rates_only: bool
+
+    @property
+    def is_firm(self) -> bool:
+        """Whether the verdict speaks of everything that was planned."""
+        return not self.standing
 
     @property
     def as_theory_expects(self) -> bool | None:
@@ -31,7 +43,7 @@ class Card:
         return self.agreeing == self.comparable if self.comparable else None
 
 
-def card(verdict: VariantVerdict) -> Card:
+def card(verdict: VariantVerdict, variant: Variant, *, is_over: bool) -> Card:
     """The card of a judged variant; legal exceptions are not held against it here either."""
     comparable = [
         cell for cell in verdict.cells if cell.as_expected is not None and not cell.exception
@@ -42,7 +54,8 @@ def card(verdict: VariantVerdict) -> Card:
         label=verdict.label,
         verdict=verdict.verdict,
         final=verdict.final,
-        sentence=verdict.sentence(),
+        sentence=verdict.sentence() if verdict.tensors else _nothing(is_over=is_over),
+        standing=standing(verdict, is_over=is_over),
         runs_judged=verdict.runs_judged,
         runs_planned=verdict.runs_planned,
         worst=verdict.worst.worst if verdict.worst else None,
@@ -50,7 +63,29 @@ def card(verdict: VariantVerdict) -> Card:
         comparable=len(comparable),
         furthest=max(disagreeing, key=_distance, default=None),
         power=verdict.power(),
+        small_rates_only=variant.parametrization.name == "sp",
     )
+
+
+def standing(verdict: VariantVerdict, *, is_over: bool) -> str:
+    """What a verdict lacks, and of what it speaks nevertheless; nothing when it lacks nothing."""
+    if not is_over:
+        return "" if verdict.final else "so far"
+    if verdict.final and verdict.runs_judged == verdict.runs_planned:
+        return ""
+    widths = sorted({width for cell in verdict.cells for width in cell.widths})
+    judged = f"incomplete: {verdict.runs_judged} of {verdict.runs_planned} runs judged"
+    return f"{judged}, {_widths(widths)}" if widths else judged
+
+
+def _widths(widths: Sequence[int]) -> str:
+    """`width 64`, `widths 64, 128`."""
+    noun = "width" if len(widths) == 1 else "widths"
+    return f"{noun} {', '.join(map(str, widths))}"
+
+
+def _nothing(*, is_over: bool) -> str:
+    return "nothing was measured" if is_over else "nothing measured yet"
 
 
 def _distance(cell: Cell) -> float:
@@ -60,19 +95,22 @@ def _distance(cell: Cell) -> float:
     return abs(cell.slope - cell.expected)
 
 
-def cards(spec: StudySpec, verdicts: list[VariantVerdict]) -> tuple[Card, ...]:
-    """One card per variant in the order of the spec; those not judged yet say so."""
+def cards(
+    spec: StudySpec, verdicts: Sequence[VariantVerdict], *, is_over: bool
+) -> tuple[Card, ...]:
+    """One card per variant in the order of the spec; `is_over`: nothing more will be measured."""
     judged = {verdict.variant: verdict for verdict in verdicts}
     planned = spec.run_count // len(spec.variants)
     return tuple(
-        card(judged[variant.key])
+        card(judged[variant.key], variant, is_over=is_over)
         if variant.key in judged
         else Card(
             variant=variant.key,
             label=variant.label,
             verdict=None,
             final=False,
-            sentence="nothing measured yet",
+            sentence=_nothing(is_over=is_over),
+            standing="",
             runs_judged=0,
             runs_planned=planned,
             worst=None,
@@ -80,6 +118,7 @@ def cards(spec: StudySpec, verdicts: list[VariantVerdict]) -> tuple[Card, ...]:
             comparable=0,
             furthest=None,
             power=None,
+            small_rates_only=False,
         )
         for variant in spec.variants
     )

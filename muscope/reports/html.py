@@ -20,7 +20,7 @@ from muscope.spec import StudySpec
 from muscope.verdicts.types import VariantVerdict
 from muscope.vocabulary import RunState, Statistic
 
-STATISTICS = (Statistic.L1, Statistic.CHANGE)
+STATISTICS = (Statistic.CHANGE, Statistic.L1)
 """What a report draws and tabulates: the two that decide verdicts."""
 STYLES = ("css/tokens.css", "css/components.css", "css/report.css", "vendor/plotly.css")
 SCRIPTS = ("vendor/plotly-cartesian.min.js", "js/draw.js", "js/report.js")
@@ -55,6 +55,11 @@ class ReportInput:
     environment: Mapping[str, str]
     created_at: datetime
     title: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will be measured."""
+        return all(run.state.is_terminal for run in self.runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +102,11 @@ def content(report: ReportInput, charts: Sequence[Chart]) -> Content:
         title=report.title or report.spec.name,
         question=QUESTION,
         created_at=report.created_at,
-        cards=card.cards(report.spec, list(report.verdicts)),
+        cards=card.cards(report.spec, report.verdicts, is_over=report.is_over),
         tables=tuple(
-            slope_table.slope_table(verdict, statistic)
+            slope_table.slope_table(
+                verdict, statistic, standing=card.standing(verdict, is_over=report.is_over)
+            )
             for verdict in report.verdicts
             for statistic in STATISTICS
         ),
@@ -139,7 +146,12 @@ def drawn_charts(report: ReportInput) -> tuple[Chart, ...]:
         samples = [sample for sample in report.samples if sample.variant == key]
         for statistic in STATISTICS:
             found = coordinate_check.info(
-                samples, judged.get(key), statistic, spec=report.spec, title=variant.label
+                samples,
+                judged.get(key),
+                statistic,
+                spec=report.spec,
+                title=variant.label,
+                is_over=report.is_over,
             )
             charts.append(
                 Chart(

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from muscope.verdicts.types import Cell, VariantVerdict
+from muscope.verdicts.types import Cell, TensorVerdict, VariantVerdict
 from muscope.vocabulary import CellVerdict, Role, Statistic
+
+HARMLESS = (CellVerdict.FLAT, CellVerdict.ZERO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,16 +15,18 @@ class Slot:
 
     cell: Cell | None
     note: int | None
+    decides: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One tensor at one depth: its own verdict and its slope at every step."""
+    """One tensor at one depth: its own verdict, what decided it, and its slope at every step."""
 
     tensor: str
     role: Role
     depth: int
     verdict: CellVerdict | None
+    decided_by: str
     slots: tuple[Slot, ...]
 
 
@@ -37,10 +41,11 @@ class SlopeTable:
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
     several_depths: bool
+    standing: str
 
 
-def slope_table(verdict: VariantVerdict, statistic: Statistic) -> SlopeTable:
-    """The cells of one statistic in the order of the tensors, worst verdict unchanged."""
+def slope_table(verdict: VariantVerdict, statistic: Statistic, *, standing: str = "") -> SlopeTable:
+    """The cells of one statistic by tensor, verdicts unchanged; `standing` is what they lack."""
     cells = {
         (cell.tensor, cell.depth, cell.step): cell
         for cell in verdict.cells
@@ -54,8 +59,10 @@ def slope_table(verdict: VariantVerdict, statistic: Statistic) -> SlopeTable:
             role=tensor.role,
             depth=tensor.depth,
             verdict=tensor.verdict,
+            decided_by=_decided_by(_deciding(tensor)),
             slots=tuple(
-                _slot(cells.get((tensor.tensor, tensor.depth, step)), notes) for step in steps
+                _slot(cells.get((tensor.tensor, tensor.depth, step)), notes, _deciding(tensor))
+                for step in steps
             ),
         )
         for tensor in verdict.tensors
@@ -68,10 +75,19 @@ def slope_table(verdict: VariantVerdict, statistic: Statistic) -> SlopeTable:
         rows=rows,
         notes=notes,
         several_depths=len({row.depth for row in rows}) > 1,
+        standing=standing,
     )
 
 
-def _slot(cell: Cell | None, notes: Sequence[str]) -> Slot:
-    if cell is None or cell.exception is None:
-        return Slot(cell, None)
-    return Slot(cell, notes.index(cell.exception) + 1)
+def _deciding(tensor: TensorVerdict) -> Cell | None:
+    """The cell that made the verdict; where all is well, none did."""
+    return None if tensor.verdict in HARMLESS else tensor.worst
+
+
+def _decided_by(cell: Cell | None) -> str:
+    return f"{cell.statistic}, step {cell.step}" if cell else ""
+
+
+def _slot(cell: Cell | None, notes: Sequence[str], deciding: Cell | None) -> Slot:
+    note = notes.index(cell.exception) + 1 if cell and cell.exception else None
+    return Slot(cell, note, decides=cell is not None and cell == deciding)

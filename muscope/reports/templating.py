@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from muscope import assets
 from muscope.reports import formats
@@ -35,8 +36,19 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     env.filters.update({function.__name__: function for function in FILTERS})
+    env.filters["code"] = code
     env.filters["figure_json"] = figure_json
     return env
+
+
+def code(text: str) -> Markup:
+    """Text in which what stands between backticks is shown as code."""
+    pieces = str(text).split("`")
+    marked = (Markup("<code>{}</code>").format(piece) for piece in pieces[1::2])
+    plain = map(escape, pieces[0::2])
+    return Markup("").join(
+        piece for pair in zip_longest(plain, marked, fillvalue="") for piece in pair
+    )
 
 
 def figure_json(figure: Mapping[str, Any]) -> Markup:

@@ -44,6 +44,12 @@ def running(conn: Connection) -> list[RunningBundle]:
     ]
 
 
+def bundle_ids(conn: Connection, study_id: str) -> list[int]:
+    """The bundles of a study in the order of its plan, so that each has a position in it."""
+    query = select(bundle.c.id).where(bundle.c.study_id == study_id).order_by(bundle.c.id)
+    return list(conn.execute(query).scalars())
+
+
 def waiting(conn: Connection) -> int:
     """How many bundles wait for a worker."""
     query = select(func.count()).select_from(bundle).where(bundle.c.state == BundleState.QUEUED)

@@ -43,7 +43,11 @@ def upgrade(db: Database) -> str:
 def check(db: Database) -> None:
     """Raise SchemaError unless the schema is exactly the one of this muscope."""
     if db.file is not None and not db.file.exists():
-        raise SchemaError(f"There is no database {db.name}; run `muscope db upgrade` to create it.")
+        raise SchemaError(
+            f"There is no database in {db.file.absolute().parent}. If yours is elsewhere, set "
+            "MUSCOPE_DATA_DIR to its folder, or start in the folder that holds .muscope "
+            "(`make run` makes one in its checkout). For a new one here: `muscope db upgrade`."
+        )
     try:
         with db.read() as conn:
             revision = _refuse_strangers(db, conn)

@@ -20,6 +20,7 @@ class VerdictSummary:
     variant: str
     verdict: CellVerdict
     final: bool
+    runs_judged: int
 
 
 def save(conn: Connection, study_id: str, verdicts: Sequence[VariantVerdict]) -> None:
@@ -54,10 +55,15 @@ def of_study(conn: Connection, study_id: str) -> list[VariantVerdict]:
 def of_studies(conn: Connection, ids: Iterable[str]) -> dict[str, list[VerdictSummary]]:
     """The badges of several studies, each in the order of its spec."""
     ids = list(ids)
-    columns = (verdict.c.study_id, verdict.c.variant, verdict.c.verdict, verdict.c.final)
+    columns = (
+        verdict.c.study_id, verdict.c.variant, verdict.c.verdict, verdict.c.final,
+        verdict.c.runs_judged,
+    )  # fmt: skip
     found: dict[str, list[VerdictSummary]] = {study_id: [] for study_id in ids}
     for row in conn.execute(select(*columns).where(verdict.c.study_id.in_(ids))):
-        summary = VerdictSummary(row.variant, CellVerdict(row.verdict), bool(row.final))
+        summary = VerdictSummary(
+            row.variant, CellVerdict(row.verdict), bool(row.final), row.runs_judged
+        )
         found[row.study_id].append(summary)
     order = _order(conn, ids)
     for study_id, summaries in found.items():

@@ -1,7 +1,7 @@
 """Did the demo show what it promises? The exit rule of `muscope up --demo --exit`, in sentences.
 
-The rule, over tensor × step: no l1 cell of µP grows or shrinks (or diverges) outside the legal
-exceptions; at least 90 % of µP's l1 cells are flat; the change of every hidden or residual
+The rule: no tensor of µP grows, shrinks or diverges, which is what its badge says and more than
+its l1 cells; at least 90 % of µP's l1 cells are flat; the change of every hidden or residual
 tensor of SP with AdamW grows in at least one step. The 90 % are taken over the l1 cells of all µP
 variants but the exactly zero ones, which have nothing to fit; an excused cell is not flat and
 stays in the denominator.
@@ -48,9 +48,9 @@ def _of_variant(variant: Variant, verdict: VariantVerdict | None) -> Iterator[st
 
 
 def _mup_moves(verdict: VariantVerdict) -> Iterator[str]:
-    for cell in _l1(verdict):
-        if cell.verdict in _FAULTS and cell.exception is None:
-            yield f"{verdict.label}: {_in_words(cell)}."
+    for tensor in verdict.tensors:
+        if tensor.verdict in _FAULTS and tensor.worst:
+            yield f"{verdict.label}: {_in_words(tensor.worst)}."
 
 
 def _too_few_flat(verdicts: Sequence[VariantVerdict]) -> Iterator[str]:
@@ -81,4 +81,5 @@ def _sp_does_not_grow(verdict: VariantVerdict) -> Iterator[str]:
 
 def _in_words(cell: Cell) -> str:
     slope = "" if cell.slope is None else f" (slope {cell.slope:+.2f})"
-    return f"l1 of {cell.tensor} (depth {cell.depth}) {cell.verdict} at step {cell.step}{slope}"
+    where = f"{cell.statistic} of {cell.tensor} (depth {cell.depth})"
+    return f"{where} {cell.verdict} at step {cell.step}{slope}"

@@ -1,10 +1,14 @@
 """Samples become verdicts: one function that badge, table, report and exit code all read.
 
-A cell is *flat* when the interval of its slope lies within the tolerance, *grows* or *shrinks*
-when it lies beyond, else *inconclusive*; *zero* when there is nothing to fit, *diverged* when a
-value is not finite. Its `smallest_detectable` is the tolerance plus half the interval: a smaller
-true slope could not have been told from flat on this grid. It is `as_expected` when theory's
-exponent lies within the interval widened by the tolerance.
+A cell is *flat* when the interval of its slope lies within the tolerance and every planned width
+is there, *grows* or *shrinks* when it lies beyond, else *inconclusive*; *zero* when there is
+nothing to fit, *diverged* when a value is not finite. A tensor with a statistic that is zero at
+every step is inconclusive: nothing moved. A departure is legal only if the whole
+interval lies in the band of a legal exception; an interval that merely overlaps the band is
+inconclusive. `smallest_detectable` is the tolerance plus half the interval: a smaller true slope
+would usually not be told from flat on this grid. A cell is `as_expected` when theory's exponent
+lies within the interval widened by the tolerance, and undecided when the interval is wider than
+that.
 
 With several depths, every depth is judged by itself: a slope on width per depth.
 """
@@ -17,9 +21,9 @@ from muscope import catalogue
 from muscope.records import Sample
 from muscope.spec import StudySpec, Variant
 from muscope.theory import expected
-from muscope.theory.expected import TOLERANCE, Coordinates
+from muscope.theory.expected import TOLERANCE, Coordinates, LegalException
 from muscope.verdicts.grid import STATISTICS, Place, gather
-from muscope.verdicts.slopes import Fits, fit
+from muscope.verdicts.slopes import Fits, Interval, fit
 from muscope.verdicts.types import Cell, TensorVerdict, VariantVerdict
 from muscope.vocabulary import CellVerdict, Statistic, TensorKind
 
@@ -95,16 +99,20 @@ def _coordinates(variant: Variant, place: Place, statistic: Statistic) -> Coordi
         role=place.role,
         statistic=statistic,
         step=place.step,
+        aligns_slowly=place.aligns_slowly,
     )
 
 
 def _cell(at: Coordinates, place: Place, widths: Sequence[int], fits: Fits, number: int) -> Cell:
-    slope, half_width = fits.slope_of(number), fits.half_width_of(number)
-    interval = (
-        None if slope is None or half_width is None else (slope - half_width, slope + half_width)
-    )
+    interval = fits.interval_of(number)
+    half_width = fits.half_width_of(number)
     theory = expected.expectation(at)
-    verdict = _verdict(fits, number, interval)
+    verdict = _verdict(fits, number)
+    legal = expected.legal_exception(at)
+    overlaps = legal is not None and _overlaps(interval, legal)
+    excused = legal is not None and verdict in EXCUSABLE and _lies_in(interval, legal)
+    if verdict is CellVerdict.SHRINKS and overlaps and not excused:
+        verdict = CellVerdict.INCONCLUSIVE
     return Cell(
         tensor=place.tensor,
         role=place.role,
@@ -112,28 +120,31 @@ def _cell(at: Coordinates, place: Place, widths: Sequence[int], fits: Fits, numb
         step=place.step,
         statistic=at.statistic,
         verdict=verdict,
-        slope=slope,
+        slope=fits.slope_of(number),
         low=interval[0] if interval else None,
         high=interval[1] if interval else None,
         seeds=int(fits.seeds[number]),
         widths=tuple(w for w, has in zip(widths, fits.widths[number], strict=True) if has),
         tolerance=TOLERANCE,
         smallest_detectable=None if half_width is None else TOLERANCE + half_width,
-        exception=_excuse(at, verdict, slope),
+        exception=legal.reason if legal and excused else None,
         expected=theory.exponent,
         as_expected=_as_expected(theory.exponent, interval),
         source=theory.source,
     )
 
 
-def _verdict(fits: Fits, number: int, interval: tuple[float, float] | None) -> CellVerdict:
+def _verdict(fits: Fits, number: int) -> CellVerdict:
+    interval = fits.interval_of(number)
     if fits.diverged[number]:
         return CellVerdict.DIVERGED
     if fits.zero[number]:
         return CellVerdict.ZERO
-    if interval is None or fits.mixed[number]:
+    if interval is None:
         return CellVerdict.INCONCLUSIVE
-    return _of_interval(*interval)
+    verdict = _of_interval(*interval)
+    lacks_widths = not fits.widths[number].all()
+    return CellVerdict.INCONCLUSIVE if verdict is CellVerdict.FLAT and lacks_widths else verdict
 
 
 def _of_interval(low: float, high: float) -> CellVerdict:
@@ -146,18 +157,20 @@ def _of_interval(low: float, high: float) -> CellVerdict:
     return CellVerdict.INCONCLUSIVE
 
 
-def _excuse(at: Coordinates, verdict: CellVerdict, slope: float | None) -> str | None:
-    """The reason why a departure from flat is legal here, if it is one and is legal."""
-    legal = expected.legal_exception(at)
-    if legal is None or slope is None or verdict not in EXCUSABLE:
-        return None
-    return legal.reason if legal.low <= slope <= legal.high else None
+def _lies_in(interval: Interval | None, legal: LegalException) -> bool:
+    return interval is not None and legal.low <= interval[0] and interval[1] <= legal.high
 
 
-def _as_expected(exponent: float | None, interval: tuple[float, float] | None) -> bool | None:
+def _overlaps(interval: Interval | None, legal: LegalException) -> bool:
+    return interval is not None and legal.low <= interval[1] and interval[0] <= legal.high
+
+
+def _as_expected(exponent: float | None, interval: Interval | None) -> bool | None:
     if exponent is None or interval is None:
         return None
-    return interval[0] - TOLERANCE <= exponent <= interval[1] + TOLERANCE
+    low, high = interval
+    agrees = low - TOLERANCE <= exponent <= high + TOLERANCE
+    return None if agrees and high - low > 2 * TOLERANCE else agrees
 
 
 def _tensor_verdicts(cells: Sequence[Cell]) -> Iterator[TensorVerdict]:
@@ -165,19 +178,21 @@ def _tensor_verdicts(cells: Sequence[Cell]) -> Iterator[TensorVerdict]:
     for (depth, tensor), group in groupby(cells, key=lambda cell: (cell.depth, cell.tensor)):
         own = [cell for cell in group if cell.statistic in DECIDING]
         worst = max((cell for cell in own if cell.counts), key=_badness, default=None)
+        verdict, still = worst.verdict if worst else CellVerdict.FLAT, _never_moved(own)
+        if still and _severity(verdict) < _severity(CellVerdict.INCONCLUSIVE):
+            verdict, worst = CellVerdict.INCONCLUSIVE, still
         yield TensorVerdict(
-            tensor=tensor,
-            role=own[0].role,
-            depth=depth,
-            verdict=worst.verdict if worst else _nothing_counts(own),
-            worst=worst,
+            tensor=tensor, role=own[0].role, depth=depth, verdict=verdict, worst=worst
         )
 
 
-def _nothing_counts(cells: Sequence[Cell]) -> CellVerdict:
-    """Zero where all is exactly zero; flat where every departure from it is legal."""
-    excused = any(cell.exception for cell in cells)
-    return CellVerdict.FLAT if excused else CellVerdict.ZERO
+def _never_moved(cells: Sequence[Cell]) -> Cell | None:
+    """The last cell of a statistic that is exactly zero at every step."""
+    for statistic in DECIDING:
+        own = [cell for cell in cells if cell.statistic is statistic]
+        if own and all(cell.verdict is CellVerdict.ZERO for cell in own):
+            return own[-1]
+    return None
 
 
 def _badness(cell: Cell) -> tuple[int, float, int]:

@@ -8,6 +8,7 @@ that is missing at one of the cell's widths is left out: every width then averag
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ CONFIDENCE = 0.90
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Integers = NDArray[np.intp]
+Interval: TypeAlias = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,13 @@ class Fits:
     def slope_of(self, cell: int) -> float | None:
         """The slope of one cell, None where there is nothing to fit."""
         return _known(self.slope[cell])
+
+    def interval_of(self, cell: int) -> Interval | None:
+        """The interval of one cell, None without one or where zeros make a power law moot."""
+        slope, half_width = self.slope_of(cell), self.half_width_of(cell)
+        if slope is None or half_width is None or self.mixed[cell]:
+            return None
+        return (slope - half_width, slope + half_width)
 
     def half_width_of(self, cell: int) -> float | None:
         """Half the interval of one cell, None where there is none."""

@@ -82,14 +82,9 @@ class VariantVerdict(Judged):
         cell = self.worst.worst if self.worst else None
         if self.verdict is not CellVerdict.INCONCLUSIVE or cell is None:
             return None
-        if len(cell.widths) < 2:
-            return "one width gives no slope: add widths"
-        if cell.seeds < 2:
-            return "one seed gives no interval: add seeds"
-        if cell.smallest_detectable is None:
-            return None
-        detectable = f"{cell.smallest_detectable:.2f}"
-        return f"a slope below {detectable} cannot be told from flat here: add seeds or widths"
+        if self.final and self.runs_judged < self.runs_planned:
+            return f"only {self.runs_judged} of {self.runs_planned} runs could be judged"
+        return _lack(cell)
 
     def sentence(self) -> str:
         """The verdict in words: `flat in all 19 tensors`, `grows in 7 of 19 tensors`."""
@@ -100,3 +95,17 @@ class VariantVerdict(Judged):
             return f"flat in all {total} tensors"
         count = sum(tensor.verdict is self.verdict for tensor in self.tensors)
         return f"{self.verdict.value} in {count} of {total} tensors"
+
+
+def _lack(cell: Cell) -> str | None:
+    """What kept an inconclusive cell from being decided, and what would help."""
+    if len(cell.widths) < 2:
+        return "one width gives no slope: add widths"
+    if cell.seeds < 2:
+        return "one seed gives no interval: add seeds"
+    if cell.slope is None:
+        return "nothing moved by more than rounding: take a larger learning rate"
+    if cell.smallest_detectable is None:
+        return None
+    detectable = f"{cell.smallest_detectable:.2f}"
+    return f"a slope below {detectable} cannot be told from flat here: add seeds or widths"

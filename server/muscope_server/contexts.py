@@ -6,6 +6,7 @@ from datetime import datetime
 
 from muscope.plan import Plan
 from muscope.reports.card import Card
+from muscope.reports.formats import plural
 from muscope.reports.html import Chart, Content, ReportRun
 from muscope.reports.slope_table import SlopeTable
 from muscope.storage.attempts import RunningBundle
@@ -32,12 +33,42 @@ class ErrorContext:
 
 
 @dataclass(frozen=True, slots=True)
+class HelpContext:
+    """help.html: what the words mean; `tolerance` is the half-width of flat."""
+
+    tolerance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a study is, in numbers and in words."""
+
+    state: StudyState
+    ended: int
+    measured: int
+    failed: int
+    runs: int
+
+    @property
+    def is_live(self) -> bool:
+        """Whether anything can still happen."""
+        return self.state in (StudyState.QUEUED, StudyState.RUNNING)
+
+    @property
+    def words(self) -> str:
+        """`4 of 16 runs ended` while it runs; afterwards, how many gave a result."""
+        if self.is_live:
+            return f"{self.ended} of {plural(self.runs, 'run')} ended"
+        return f"{self.measured} of {plural(self.runs, 'run')} finished"
+
+
+@dataclass(frozen=True, slots=True)
 class Badge:
-    """A variant's verdict in the list of studies; no verdict yet is None."""
+    """A variant's verdict in the list of studies, and what it lacks; no verdict yet is None."""
 
     label: str
     verdict: CellVerdict | None
-    final: bool
+    standing: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +78,7 @@ class StudyLine:
     id: str
     name: str
     badges: Sequence[Badge]
-    state: StudyState
-    runs_ended: int
-    runs: int
+    progress: Progress
     created_at: datetime
 
 
@@ -69,6 +98,7 @@ class PlanContext:
     plan: Plan | None
     spec_yaml: str
     problems: Sequence[str]
+    hints: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +109,7 @@ class NewStudyContext:
     plan: Plan | None
     spec_yaml: str
     problems: Sequence[str]
+    hints: Sequence[str]
     key: str
 
 
@@ -88,20 +119,13 @@ class Header:
 
     id: str
     name: str
-    state: StudyState
-    runs_ended: int
-    runs: int
-    failed: int
+    progress: Progress
     event_seq: int
     created_at: datetime
+    started_at: datetime | None
     seconds: float | None
     waiting: str | None
     training: str
-
-    @property
-    def is_live(self) -> bool:
-        """Whether anything can still happen."""
-        return self.state in (StudyState.QUEUED, StudyState.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +150,12 @@ class StudyContext:
 
 @dataclass(frozen=True, slots=True)
 class WorkerLine:
-    """One worker and what it does now."""
+    """One worker and what it does now; `bundle` stands at `position` within its study."""
 
     row: WorkerRow
     alive: bool
     bundle: RunningBundle | None
+    position: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhaustedError
@@ -19,6 +19,7 @@ from muscope_server.contexts import ErrorContext
 
 logger = logging.getLogger(__name__)
 
+HOST_NOT_ALLOWED = "host_not_allowed"
 LONGEST_MESSAGE = 600
 
 
@@ -68,6 +69,9 @@ def unexpected() -> Refusal:
 
 def response(scope: Scope, refusal: Refusal) -> Response:
     """The answer that carries a refusal, in the form that the asker reads."""
+    if refusal.code == HOST_NOT_ALLOWED and wants_html(scope):
+        # under such a name the page's own styles are refused too
+        return PlainTextResponse(refusal.message, refusal.status)
     if wants_html(scope):
         return _page(scope, refusal)
     error = {

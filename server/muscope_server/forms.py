@@ -19,6 +19,14 @@ from muscope.spec import StudySpec
 LONGEST_YAML = 32_768
 """A study is a page of text; parsing a megabyte of YAML would take seconds."""
 
+MOST_COMPLAINTS = 4
+"""Of one field; a list of a hundred wrong entries is not explained a hundred times."""
+ORDER = (
+    "", "name", "models", "model", "parametrizations", "parametrization", "widths", "depths",
+    "base_width", "base_depth", "seeds", "steps", "yaml",
+)  # fmt: skip
+"""The groups of fields as the page shows them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Form:
@@ -36,6 +44,16 @@ class Form:
         return self.errors.get(name, "")
 
     @property
+    def problems(self) -> list["Problem"]:
+        """What is wrong with which field, in the order in which the page shows the fields."""
+        names = sorted(self.errors, key=lambda name: ORDER.index(name.split(".")[0]))
+        return [Problem(name, title(name), self.errors[name]) for name in names]
+
+    def has_errors_in(self, prefix: str) -> bool:
+        """Whether something is wrong below a name, so that it must not stay folded."""
+        return any(name.startswith(f"{prefix}.") for name in self.errors)
+
+    @property
     def models(self) -> Iterable[catalogue.ModelEntry]:
         """What can be chosen, for the template."""
         return catalogue.MODELS.values()
@@ -49,6 +67,15 @@ class Form:
     def parametrizations(self) -> Iterable[catalogue.ParametrizationEntry]:
         """What can be chosen, for the template."""
         return catalogue.PARAMETRIZATION_ENTRIES.values()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a field: its id in the page, its name, and a sentence."""
+
+    field: str
+    title: str
+    message: str
 
 
 class FormErrors(ValueError):
@@ -117,12 +144,24 @@ def parse(values: Mapping[str, str]) -> StudySpec:
         return _parse_yaml(text)
     reader = _Reader(values)
     data = reader.study()
+    try:
+        spec = StudySpec.model_validate_json(json.dumps(data))
+    except ValidationError as error:
+        reader.explain(error)
+        raise FormErrors(reader.errors) from error
     if reader.errors:
         raise FormErrors(reader.errors)
-    try:
-        return StudySpec.model_validate_json(json.dumps(data))
-    except ValidationError as error:
-        raise FormErrors(reader.explain(error)) from error
+    return spec
+
+
+def hints(spec: StudySpec) -> list[str]:
+    """What is allowed but hardly meant; the plan says it."""
+    if spec.base_width in spec.widths:
+        return []
+    return [
+        f"base width {spec.base_width} is none of the widths, so µP equals SP at none of them; "
+        "leave the field empty for the smallest"
+    ]
 
 
 def _parse_yaml(text: str) -> StudySpec:
@@ -140,8 +179,22 @@ class _Reader:
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self.values = values
-        self.errors: dict[str, str] = {}
         self.fields: dict[str, str] = {}
+        self._complaints: dict[str, list[str]] = {}
+        self._explained: set[str] = set()
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """What is wrong, by field; of a long list of mistakes the first few."""
+        return {name: "; ".join(found) for name, found in self._complaints.items()}
+
+    def _complain(self, name: str, message: str, path: str | None = None) -> None:
+        """Note what is wrong with a field; of the value at `path` nothing more is to be said."""
+        found = self._complaints.setdefault(name, [])
+        if message not in found and len(found) < MOST_COMPLAINTS:
+            found.append(message)
+        if path is not None:
+            self._explained.add(path)
 
     def study(self) -> dict[str, Any]:
         """The data of the spec, as far as the fields can be read."""
@@ -157,15 +210,44 @@ class _Reader:
         for name in ("base_width", "base_depth"):
             if self.values.get(name, "").strip():
                 data[name] = self._integer(name)
+        self._check_bases(data)
+        for arm in data["arms"]:
+            self._check_widths(data, **arm["model"])
         return data
 
-    def explain(self, error: ValidationError) -> dict[str, str]:
-        """What is wrong with the spec, beside the fields it comes from."""
-        found: dict[str, str] = {}
+    def explain(self, error: ValidationError) -> None:
+        """Note what is wrong with the spec, beside the fields it comes from."""
         for path, message in spec_file.explain(error):
-            name = self._field(path)
-            found[name] = f"{found[name]}; {message}" if name in found else message
-        return found
+            if path not in self._explained:
+                self._complain(self._field(path), message)
+
+    # A spec compares its fields only when each is right by itself. A person wants to hear
+    # everything at once, so that the next two say the same of what could be read.
+
+    def _check_bases(self, data: Mapping[str, Any]) -> None:
+        for base, grid in (("base_width", "widths"), ("base_depth", "depths")):
+            largest = max(filter(None, data[grid]), default=None)
+            if data.get(base) and largest and data[base] > largest:
+                self._complain(base, f"larger than every one of the {grid} (up to {largest})", "")
+
+    def _check_widths(
+        self, data: Mapping[str, Any], name: str, options: dict[str, Any], **_: object
+    ) -> None:
+        entry = catalogue.MODELS[name]
+        if None in options.values():
+            return
+        for width in filter(None, [*data["widths"], data.get("base_width")]):
+            complaint = entry.check(width, options)
+            if complaint:
+                field = "widths" if width in data["widths"] else "base_width"
+                self._complain(field, f"{entry.title}: {complaint}", "")
+                self._mark_options(entry, complaint)
+
+    def _mark_options(self, entry: catalogue.ModelEntry, complaint: str) -> None:
+        """A complaint about widths that speaks of an option is shown beside that one too."""
+        for option in entry.options:
+            if option.name.replace("_", " ") in complaint:
+                self._complain(f"model.{entry.name}.option.{option.name}", complaint)
 
     def _field(self, path: str) -> str:
         """The field of the longest known path that leads to the error; "" is the whole study."""
@@ -179,24 +261,28 @@ class _Reader:
     def _arms(self) -> list[dict[str, Any]]:
         chosen = [name for name in catalogue.MODELS if f"model.{name}" in self.values]
         if not chosen:
-            self.errors["models"] = "choose at least one model"
+            self._complain("models", "choose at least one model", "arms")
         return [self._arm(number, name) for number, name in enumerate(chosen)]
 
     def _arm(self, number: int, name: str) -> dict[str, Any]:
         prefix, path = f"model.{name}", f"arms.{number}.model"
         self.fields[path] = prefix
         self.fields[f"{path}.batch_size"] = f"{prefix}.batch_size"
+        self.fields[f"arms.{number}.optimizers"] = f"{prefix}.optimizers"
         model = {
             "name": name,
-            "batch_size": self._integer(f"{prefix}.batch_size"),
+            "batch_size": self._integer(f"{prefix}.batch_size", f"{path}.batch_size"),
             "options": self._options(prefix, catalogue.MODELS[name].options, path),
         }
         optimizers: list[dict[str, Any]] = []
-        for entry in catalogue.OPTIMIZERS.values():
-            if f"{prefix}.{entry.name}" in self.values:
-                self._optimizer(optimizers, entry, prefix, number)
+        entries = catalogue.OPTIMIZERS.values()
+        chosen = [entry for entry in entries if f"{prefix}.{entry.name}" in self.values]
+        for entry in chosen:
+            self._optimizer(optimizers, entry, prefix, number)
+        if not chosen:
+            self._complain(f"{prefix}.optimizers", "choose at least one optimizer")
         if not optimizers:
-            self.errors[f"{prefix}.optimizers"] = "choose at least one optimizer"
+            self._explained.add(f"arms.{number}.optimizers")
         return {"model": model, "optimizers": optimizers}
 
     def _optimizer(
@@ -208,9 +294,10 @@ class _Reader:
     ) -> None:
         """Append one optimizer per learning rate."""
         name = f"{prefix}.{entry.name}"
-        for rate in self._numbers(f"{name}.learning_rates"):
+        for text in self._texts(f"{name}.learning_rates"):
             path = f"arms.{arm}.optimizers.{len(found)}"
             self.fields[path] = f"{name}.learning_rates"
+            rate = self._as_number(f"{name}.learning_rates", text, f"{path}.learning_rate")
             options = self._options(name, entry.options, path)
             found.append({"name": entry.name, "learning_rate": rate, "options": options})
 
@@ -218,7 +305,9 @@ class _Reader:
         entries = catalogue.PARAMETRIZATION_ENTRIES
         chosen = [name for name in entries if f"parametrization.{name}" in self.values]
         if not chosen:
-            self.errors["parametrizations"] = "choose at least one parametrization"
+            self._complain(
+                "parametrizations", "choose at least one parametrization", "parametrizations"
+            )
         return [
             {
                 "name": name,
@@ -232,59 +321,55 @@ class _Reader:
     def _options(self, prefix: str, known: tuple[Option, ...], path: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for option in known:
-            name = f"{prefix}.option.{option.name}"
-            self.fields[f"{path}.options.{option.name}"] = name
+            name, place = f"{prefix}.option.{option.name}", f"{path}.options.{option.name}"
+            self.fields[place] = name
             match option.default:
                 case bool():
                     found[option.name] = name in self.values
                 case int():
-                    found[option.name] = self._within(self._integer(name), option, name)
+                    value = self._integer(name, place)
+                    found[option.name] = self._within(value, option, name, place)
                 case float():
-                    found[option.name] = self._within(self._number(name), option, name)
+                    number = self._as_number(name, self.values.get(name, "").strip(), place)
+                    found[option.name] = self._within(number, option, name, place)
                 case str():
                     found[option.name] = self.values.get(name, option.default)
         return found
 
-    def _within(self, value: float, option: Option, name: str) -> float:
-        if option.allowed or name in self.errors:
+    def _within(self, value: float | None, option: Option, name: str, path: str) -> float | None:
+        if value is None or option.allowed or option.low <= value <= option.high:
             return value
-        if not option.low <= value <= option.high:
-            self.errors[name] = f"between {option.low:g} and {option.high:g}, not {value:g}"
-        return value
+        self._complain(name, f"between {option.low:g} and {option.high:g}, not {value:g}", path)
+        return None
 
-    def _integers(self, name: str) -> list[int]:
-        return [self._as_integer(name, text) for text in self._texts(name)]
+    def _integers(self, name: str) -> list[int | None]:
+        texts = enumerate(self._texts(name))
+        return [self._as_integer(name, text, f"{name}.{place}") for place, text in texts]
 
-    def _integer(self, name: str) -> int:
-        return self._as_integer(name, self.values.get(name, "").strip())
+    def _integer(self, name: str, path: str = "") -> int | None:
+        return self._as_integer(name, self.values.get(name, "").strip(), path or name)
 
-    def _as_integer(self, name: str, text: str) -> int:
+    def _as_integer(self, name: str, text: str, path: str) -> int | None:
         # a longer number is out of every range; int() would also take seconds over a megabyte
         if text.isascii() and text.removeprefix("-").isdigit() and len(text) <= 12:
             return int(text)
-        self.errors[name] = f"a whole number is needed here, not {_shown(text)}"
-        return 0
+        self._complain(name, f"a whole number is needed here, not {_shown(text)}", path)
+        return None
 
-    def _numbers(self, name: str) -> list[float]:
-        return [self._as_number(name, text) for text in self._texts(name)]
-
-    def _number(self, name: str) -> float:
-        return self._as_number(name, self.values.get(name, "").strip())
-
-    def _as_number(self, name: str, text: str) -> float:
+    def _as_number(self, name: str, text: str, path: str) -> float | None:
         try:
             value = float(text)
         except ValueError:
             value = float("nan")
         if abs(value) < float("inf"):
             return value
-        self.errors[name] = f"a number is needed here, not {_shown(text)}"
-        return 0.0
+        self._complain(name, f"a number is needed here, not {_shown(text)}", path)
+        return None
 
     def _texts(self, name: str) -> list[str]:
         texts = self.values.get(name, "").replace(",", " ").split()
         if not texts:
-            self.errors[name] = "at least one number is needed here"
+            self._complain(name, "at least one number is needed here", name)
         return texts
 
 

@@ -3,7 +3,7 @@
 from starlette.datastructures import Headers
 
 from muscope.settings import Settings
-from muscope_server.errors import Refusal
+from muscope_server.errors import HOST_NOT_ALLOWED, Refusal
 
 _ANY_ADDRESS = ("", "0.0.0.0", "::")
 
@@ -28,7 +28,7 @@ def check(headers: Headers, hosts: frozenset[str]) -> None:
         return
     raise Refusal(
         400,
-        "host_not_allowed",
+        HOST_NOT_ALLOWED,
         "This server does not answer to that Host name and port. If they are yours (say behind "
         "`ssh -L` or a proxy), start it with MUSCOPE_ALLOWED_HOSTS=name:port, several separated "
         "by commas.",

@@ -37,6 +37,7 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("GET", "/studies/{study_id}"): Right.VIEW,
     ("POST", "/studies/{study_id}/cancel"): Right.SUBMIT,
     ("GET", "/workers"): Right.VIEW,
+    ("GET", "/help"): Right.VIEW,
 }
 
 _PUBLIC = {route for route, right in ROUTES.items() if right is Right.PUBLIC}

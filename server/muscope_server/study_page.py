@@ -10,14 +10,16 @@ from muscope.plots import coordinate_check
 from muscope.plots.coordinate_check import CoordinateCheckInfo
 from muscope.reports import card, html, slope_table
 from muscope.reports.html import Chart, Content, ReportInput, ReportRun
+from muscope.reports.slope_table import SlopeTable
 from muscope.spec import RunSpec
 from muscope.storage import attempts, measurements, studies, verdicts, workers
+from muscope.storage.attempts import RunningBundle
 from muscope.storage.studies import RunRow, StudyRow
 from muscope.storage.verdicts import VerdictSummary
 from muscope.verdicts.types import VariantVerdict
 from muscope.vocabulary import RunState, Statistic, StudyState
 from muscope_server import urls
-from muscope_server.contexts import Badge, Header, StudyContext, StudyLine
+from muscope_server.contexts import Badge, Header, Progress, StudyContext, StudyLine
 
 ALIVE_S = 30.0
 """A worker that was not heard of for so long is called silent; its lease has expired too."""
@@ -28,8 +30,8 @@ TABS = {
     "runs": "Runs",
     "report": "Report",
 }
-STATISTICS = (Statistic.L1, Statistic.CHANGE, Statistic.RMS)
-"""The two that decide verdicts first."""
+STATISTICS = (Statistic.CHANGE, Statistic.L1, Statistic.RMS)
+"""The two that decide verdicts first; a page opens on the one that decides most of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +62,42 @@ class View:
 def line(row: StudyRow, summaries: list[VerdictSummary]) -> StudyLine:
     """A study in the list of studies, with one badge per variant."""
     judged = {summary.variant: summary for summary in summaries}
+    how_far = progress(row)
+    planned = row.spec.run_count // len(row.spec.variants)
     return StudyLine(
         id=row.id,
         name=row.name,
         badges=[
-            Badge(
-                label=variant.label,
-                verdict=judged[variant.key].verdict if variant.key in judged else None,
-                final=variant.key in judged and judged[variant.key].final,
-            )
+            _badge(variant.label, judged.get(variant.key), planned, is_over=not how_far.is_live)
             for variant in row.spec.variants
         ],
-        state=row.state,
-        runs_ended=ended(row),
-        runs=row.runs,
+        progress=how_far,
         created_at=row.created_at,
     )
 
 
-def ended(row: StudyRow) -> int:
-    """How many runs have ended, however they did."""
-    return sum(count for state, count in row.counts.items() if state.is_terminal)
+def progress(row: StudyRow) -> Progress:
+    """How far a study is: what ended, what of it gave a result, what failed."""
+
+    def count(*states: RunState) -> int:
+        return sum(row.counts.get(state, 0) for state in states)
+
+    return Progress(
+        state=row.state,
+        ended=sum(number for state, number in row.counts.items() if state.is_terminal),
+        measured=count(RunState.FINISHED, RunState.DIVERGED),
+        failed=count(RunState.FAILED, RunState.OUT_OF_MEMORY),
+        runs=row.runs,
+    )
+
+
+def _badge(label: str, judged: VerdictSummary | None, planned: int, *, is_over: bool) -> Badge:
+    if judged is None:
+        return Badge(label, None, "")
+    if not is_over:
+        return Badge(label, judged.verdict, "" if judged.final else "so far")
+    is_firm = judged.final and judged.runs_judged == planned
+    return Badge(label, judged.verdict, "" if is_firm else "incomplete")
 
 
 def context(conn: Connection, row: StudyRow, view: View) -> StudyContext:
@@ -94,8 +111,8 @@ def context(conn: Connection, row: StudyRow, view: View) -> StudyContext:
         statistic=view.statistic,
         tensor=view.tensor,
         tensors=_tensors(row) if view.tab == "coordinate-check" else (),
-        cards=card.cards(row.spec, judged) if view.tab == "verdict" else (),
-        tables=[slope_table.slope_table(entry, view.statistic) for entry in judged],
+        cards=card.cards(row.spec, judged, is_over=_is_over(row)) if view.tab == "verdict" else (),
+        tables=[_table(row, entry, view.statistic) for entry in judged],
         tolerance=_tolerance(judged),
         charts=_charts(conn, row, view) if view.tab == "coordinate-check" else (),
         runs=_runs(conn, row) if view.tab == "runs" else (),
@@ -104,21 +121,23 @@ def context(conn: Connection, row: StudyRow, view: View) -> StudyContext:
     )
 
 
+def _table(row: StudyRow, judged: VariantVerdict, statistic: Statistic) -> SlopeTable:
+    standing = card.standing(judged, is_over=_is_over(row))
+    return slope_table.slope_table(judged, statistic, standing=standing)
+
+
 def header(conn: Connection, row: StudyRow) -> Header:
     """The head of the page: how far it is, and why it waits if it does."""
-    failed = row.counts.get(RunState.FAILED, 0) + row.counts.get(RunState.OUT_OF_MEMORY, 0)
     seconds = None
     if row.started_at and row.ended_at:
         seconds = (row.ended_at - row.started_at).total_seconds()
     return Header(
         id=row.id,
         name=row.name,
-        state=row.state,
-        runs_ended=ended(row),
-        runs=row.runs,
-        failed=failed,
+        progress=progress(row),
         event_seq=row.event_seq,
         created_at=row.created_at,
+        started_at=row.started_at,
         seconds=seconds,
         waiting=_waiting(conn, row),
         training=_training(conn, row),
@@ -193,7 +212,13 @@ def _info(
         spec=row.spec,
         title=labels(row)[variant],
         tensor=view.tensor,
+        is_over=_is_over(row),
     )
+
+
+def _is_over(row: StudyRow) -> bool:
+    """Whether nothing more will be measured."""
+    return not progress(row).is_live
 
 
 def _tensors(row: StudyRow) -> list[str]:
@@ -266,9 +291,15 @@ def _training(conn: Connection, row: StudyRow) -> str:
         return ""
     here = [bundle for bundle in attempts.running(conn) if bundle.study_id == row.id]
     return ", ".join(
-        f"bundle {bundle.bundle_id} at step {bundle.step or 0} of {row.spec.steps}"
+        f"{position(conn, bundle)} at step {bundle.step or 0} of {row.spec.steps}"
         for bundle in here
     )
+
+
+def position(conn: Connection, bundle: RunningBundle) -> str:
+    """A bundle as its study counts it: `bundle 3 of 4`."""
+    ids = attempts.bundle_ids(conn, bundle.study_id)
+    return f"bundle {ids.index(bundle.bundle_id) + 1} of {len(ids)}"
 
 
 def _note(run: RunRow) -> str:

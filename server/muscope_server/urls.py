@@ -12,6 +12,7 @@ studies = "/"
 new_study = "/studies/new"
 plan = "/studies/plan"
 workers = "/workers"
+help = "/help"
 login = "/login"
 health = f"{API}/health"
 

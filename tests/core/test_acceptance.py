@@ -1,6 +1,7 @@
 """The exit rule of the demo: each of its clauses can refuse, and nothing else does."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from muscope import plan
 from muscope.catalogue import ActivationEntry
@@ -49,7 +50,8 @@ def test_one_growing_size_of_mup_is_named() -> None:
 
 def test_a_readout_of_mup_that_shrinks_legally_is_accepted() -> None:
     def law(run: RunSpec, activation: ActivationEntry, step: int) -> float:
-        legal = is_mup(run) and activation.name == "readout" and step
+        adamw = run.variant.optimizer.name == "adamw"
+        legal = is_mup(run) and adamw and activation.name == "readout" and step
         return -0.15 if legal else healthy(run, activation, step)
 
     assert heard(law) == []
@@ -94,3 +96,16 @@ def test_the_demo_is_the_one_that_the_front_page_promises() -> None:
     ]
     assert planned.run_count == 120
     assert planned.warnings == ()
+
+
+def test_what_the_badge_of_mup_says_the_exit_rule_says_too() -> None:
+    """The embedding's learning rate over m: every size is flat, its change shrinks."""
+    shrunk = [
+        replace(s, change=s.change / s.width)
+        if s.change is not None and s.tensor == "embedding" and "-mup-" in s.variant
+        else s
+        for s in measured(healthy)
+    ]
+    verdicts = judge(SPEC, shrunk, runs_judged=RUNS, final=True)
+    (complaint,) = complaints(SPEC, verdicts)
+    assert "change of embedding" in complaint

@@ -50,6 +50,11 @@ def test_a_study_is_trained_judged_printed_and_written(folder: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "MLP · SP · AdamW 0.003" in done.stdout
     assert "bundle 3 of 3" in done.stderr
+    said = done.stderr.splitlines()
+    assert said[0] == "reading small.yaml"
+    assert said[1].startswith("18 runs in 3 bundles")
+    assert any(line.startswith("note: fewer than 4 widths") for line in said[2:])
+    assert said.index("loading torch") < len(said) - 3
     assert "<html" in (folder / "report.html").read_text()
     with (folder / "rows.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -76,7 +81,7 @@ def test_json_is_all_that_stdout_holds_and_fail_on_decides_the_exit_code(folder:
             ["small.yaml", "--report", "missing/report.html"],
             "missing/report.html cannot be written",
         ),
-        (["wrong.yaml"], "widths.0: must be a whole number"),
+        (["wrong.yaml"], "widths[0]: must be a whole number"),
         (["huge.yaml"], "at most 2000 are allowed"),
     ],
 )

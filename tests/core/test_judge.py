@@ -68,11 +68,37 @@ def test_one_width_is_inconclusive_without_a_slope() -> None:
     assert (found.verdict, found.slope, found.widths) == (CellVerdict.INCONCLUSIVE, None, (64,))
 
 
-def test_exact_zeros_have_nothing_to_fit_and_do_not_count() -> None:
+def test_zeros_that_theory_expects_do_not_count() -> None:
+    spec = study(zero_readout=True)
+    verdict = judged(spec, samples(spec, readout_as(0.0)))
+    assert cell(verdict, "readout", 0).verdict is CellVerdict.ZERO
+    assert not cell(verdict, "readout", 0).counts
+    assert verdict.verdict is CellVerdict.FLAT
+
+
+def test_zeros_that_nobody_expects_are_inconclusive() -> None:
     spec = study()
     verdict = judged(spec, samples(spec, lambda run, activation, step: 0.0))
-    assert verdict.verdict is CellVerdict.ZERO
-    assert not any(found.counts for found in verdict.cells)
+    assert verdict.verdict is CellVerdict.INCONCLUSIVE
+    assert verdict.power() is not None
+
+
+def test_a_change_that_is_only_rounding_is_no_change() -> None:
+    spec = study()
+    rounding = [
+        replace(s, change=None if s.change is None else 1e-9 * s.l1 * s.width)
+        for s in samples(spec, grows_as(0.0))
+    ]
+    found = cell(judged(spec, rounding), "hidden.0", 1, Statistic.CHANGE)
+    assert found.verdict is not CellVerdict.GROWS
+
+
+def test_flat_at_half_of_the_planned_widths_is_not_flat() -> None:
+    spec = study()
+    narrow = [s for s in samples(spec, grows_as(0.0)) if s.width <= 128]
+    verdict = judged(spec, narrow)
+    assert verdict.verdict is CellVerdict.INCONCLUSIVE
+    assert cell(verdict, "hidden.0", 1).slope == pytest.approx(0.0, abs=1e-12)
 
 
 def test_one_zero_among_others_is_inconclusive() -> None:
@@ -112,6 +138,20 @@ def test_a_readout_that_shrinks_within_its_band_is_excused() -> None:
     assert cell(verdict, "readout", 1).verdict is CellVerdict.SHRINKS
     assert cell(verdict, "readout", 1).exception is not None
     assert verdict.verdict is CellVerdict.FLAT
+
+
+def test_an_interval_that_leaves_the_band_is_not_excused() -> None:
+    """Neither noise nor a missing interval is a legal departure."""
+    spec = study(zero_readout=True)
+    noisy = samples(spec, readout_as(-0.15))
+    loud = [
+        s if s.tensor != "readout" else replace(s, l1=s.l1 * (1 + s.seed) ** (s.width / 512))
+        for s in noisy
+    ]
+    for measured in (loud, [s for s in noisy if s.seed == 0]):
+        found = cell(judged(spec, measured), "readout", 1)
+        assert found.verdict is CellVerdict.INCONCLUSIVE
+        assert found.exception is None
 
 
 @pytest.mark.parametrize(("exponent", "word"), [(-0.25, "shrinks"), (0.15, "grows")])

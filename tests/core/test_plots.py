@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def sample(width: int, seed: int, value: float, **changes: object) -> Sample:
     return Sample(**(fields | changes))  # type: ignore[arg-type]
 
 
-def info(samples: list[Sample], **options: str) -> coordinate_check.CoordinateCheckInfo:
+def info(samples: list[Sample], **options: Any) -> coordinate_check.CoordinateCheckInfo:
     return coordinate_check.info(samples, None, Statistic.L1, spec=SPEC, title="MLP", **options)
 
 
@@ -73,6 +74,25 @@ def test_a_value_that_is_not_finite_is_a_gap_that_is_named() -> None:
     assert "Not finite, so with gaps: hidden.0." in coordinate_check.summary(found)
     assert drawn["data"][1]["y"] == [1.0, None, None]
     json.dumps(drawn, allow_nan=False)
+
+
+def test_the_caption_names_the_widths_that_have_points_not_those_that_were_planned() -> None:
+    some = [sample(64, 0, 1.0), sample(128, 0, 1.0)]
+    assert "at 2 of 3 widths (64, 128)," in coordinate_check.summary(info(some))
+    every = [*some, sample(256, 0, 1.0)]
+    assert "at 3 widths from 64 to 256," in coordinate_check.summary(info(every))
+
+
+@pytest.mark.parametrize(
+    ("slope", "written"), [(-0.449, "−0.45"), (1.0, "+1.00"), (-0.001, "0.00"), (0.0, "0.00")]
+)
+def test_an_exponent_has_a_true_minus_and_zero_has_no_sign(slope: float, written: str) -> None:
+    assert coordinate_check.exponent(slope) == written
+
+
+def test_a_study_that_is_over_does_not_say_yet() -> None:
+    assert coordinate_check.summary(info([])) == "Nothing measured yet."
+    assert coordinate_check.summary(info([], is_over=True)) == "Nothing was measured."
 
 
 def test_exact_zeros_cannot_be_drawn_on_a_log_axis_and_are_counted() -> None:

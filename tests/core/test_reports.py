@@ -13,8 +13,8 @@ import pytest
 
 from muscope.plots import coordinate_check
 from muscope.records import Sample
+from muscope.reports import card, formats, html, slope_table, templating
 from muscope.reports import csv as report_csv
-from muscope.reports import formats, html
 from muscope.reports.html import ReportInput, ReportRun
 from muscope.vocabulary import Role, RunState, Statistic, TensorKind
 from tests.server import measured
@@ -128,6 +128,34 @@ def test_numbers_stay_numbers_whatever_their_sign_and_size() -> None:
 )  # fmt: skip
 def test_numbers_are_written_as_a_person_reads_them(shown: str, expected: str) -> None:
     assert shown == expected
+
+
+def test_a_card_is_firm_only_when_everything_planned_was_judged() -> None:
+    variant = SPEC.variants[0]
+    whole = measured.judged(variant)
+    part = measured.judged(variant, final=False, runs=4, widths=(64, 128))
+    assert card.standing(whole, is_over=True) == ""
+    assert card.standing(part, is_over=False) == "so far"
+    said = card.standing(part, is_over=True)
+    assert said == "incomplete: 4 of 8 runs judged, widths 64, 128"
+
+
+def test_the_cell_that_decides_is_marked_and_named_in_whatever_statistic_is_shown() -> None:
+    verdict = measured.judged(SPEC.variants[0])
+    change = slope_table.slope_table(verdict, Statistic.CHANGE)
+    size = slope_table.slope_table(verdict, Statistic.L1)
+    for shown, hidden in zip(change.rows, size.rows, strict=True):
+        assert [slot.decides for slot in shown.slots] == [False, True]
+        assert not any(slot.decides for slot in hidden.slots)
+        assert shown.decided_by == hidden.decided_by == "change, step 2"
+    flat = slope_table.slope_table(measured.judged(SPEC.variants[1]), Statistic.CHANGE)
+    assert not any(slot.decides for row in flat.rows for slot in row.slots)
+    assert {row.decided_by for row in flat.rows} == {""}
+
+
+def test_text_between_backticks_is_code_and_nothing_else_is_markup() -> None:
+    assert templating.code("say `a<b>` & <go>") == "say <code>a&lt;b&gt;</code> &amp; &lt;go&gt;"
+    assert templating.code("plain") == "plain"
 
 
 def _hash(text: str) -> str:

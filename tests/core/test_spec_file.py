@@ -52,7 +52,8 @@ def test_json_is_read_too(tmp_path: Path) -> None:
         ("[64, 128]", '["64", 128]', "widths.0", 'must be a whole number, got "64"'),
         ("[64, 128]", "[0, 128]", "widths.0", "must be at least 1, got 0"),
         ("[64, 128]", "[64]", "widths", "needs at least 2 entries, got 1"),
-        ("[64, 128]", "[64, 64]", "widths", "the same value twice"),
+        ("[64, 128]", "[64, 64]", "widths", "the value 64 is there twice"),
+        ("From a file", '""', "name", "must have at least 1 character"),
         ("widths", "width", "width", "unknown field; allowed: version, name, kind, arms"),
         ("widths", "width", "widths", "is missing"),
         ("batch_size", "batch", "arms.0.model.batch", "allowed: name, batch_size, options"),
@@ -84,7 +85,8 @@ def test_one_wrong_entry_is_one_fault(file: Path) -> None:
     [
         ("", "must be a mapping of fields"),
         ("- 1\n", "must be a mapping of fields"),
-        ("name: [", "line"),
+        ("name: a\nwidths: [64\n", "line 3, column 1: while parsing a flow sequence, expected"),
+        ("name: \0", "special characters are not allowed at position 6"),
         ("name: a\nname: b\n", "the field 'name' is there twice"),
         ("a: &x [1]\nb: *x\n", "aliases (*name) are not allowed"),
         ("[" * 5000, "nested too deeply"),
@@ -97,6 +99,17 @@ def test_what_is_no_study_at_all_is_said_in_one_sentence(file: Path, text: str, 
     found = faults(file, text)
     assert list(found) == [""]
     assert words in found[""]
+    assert "<unicode string>" not in found[""]
+
+
+def test_a_person_reads_the_file_and_the_path_as_it_would_be_written(file: Path) -> None:
+    file.write_text(STUDY.replace("3e-3", "0"))
+    with pytest.raises(SpecError) as caught:
+        spec_file.read(file)
+    assert str(caught.value).splitlines() == [
+        f"{file} is not a study that muscope can run:",
+        "  arms[0].optimizers[0].learning_rate: must be greater than 0.0, got 0",
+    ]
 
 
 def test_a_field_twice_in_json_is_refused(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_excused_slopes_are_marked_and_explained() -> None:
         (judged(spec, samples(spec, lambda r, a, t: shrinking_readout(r.width, a.name, t))),)
     )
     assert "−0.15*" in text
-    assert "* legal: a zero readout aligns slowly" in text
+    assert "* legal: a µP readout aligns slowly" in text
     assert "flat in all 3 tensors" in text
 
 

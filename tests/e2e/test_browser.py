@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from muscope.settings import Settings
-from muscope.storage import schema
+from muscope.storage import schema, studies
 from muscope.storage.database import Database, open_database
 from muscope_server import urls
 from tests.e2e.browser import chromium, watched
@@ -57,14 +57,14 @@ def pages(house: House) -> list[str]:
     tabs = ("verdict", "coordinate-check", "runs", "report")
     study = [urls.study(house.study_id, tab=tab) for tab in tabs]
     alone = urls.study(house.study_id, tab="coordinate-check", statistic="change", tensor="input")
-    return ["/", "/studies/new", "/workers", "/studies/nothing", *study, alone]
+    return ["/", "/studies/new", "/workers", "/help", "/studies/nothing", *study, alone]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_breaks_its_policy_calls_out_overflows_a_phone_or_excludes_a_reader(
     browser: Browser, house: House, scheme: str
 ) -> None:
-    everywhere = pages(house) if scheme == "light" else pages(house)[:6]
+    everywhere = pages(house) if scheme == "light" else [*pages(house)[:2], *pages(house)[5:7]]
     with watched(browser, house.enter(), color_scheme=scheme, viewport=PHONE) as found:
         for path in everywhere:
             found.page.goto(house.server.origin + path)
@@ -100,16 +100,40 @@ def test_the_plan_follows_while_typing_and_a_mistake_keeps_what_was_typed(
         expect(page.locator("#widths-error")).to_contain_text("'wide'")
         expect(page.get_by_label("Name")).to_have_value("Kept as typed")
         expect(page.get_by_label("Widths")).to_have_value("64, wide")
+        expect(page.locator("#problems")).to_be_focused()
+        page.locator("#problems").get_by_role("link", name="widths").click()
+        expect(page.get_by_label("Widths")).to_be_focused()
         found.errors = [text for text in found.errors if "422" not in text]
         found.assert_clean()
 
 
-def test_a_chip_opens_its_part_of_the_form(browser: Browser, house: House) -> None:
+def test_a_chip_opens_its_part_of_the_form_and_brings_an_optimizer_along(
+    browser: Browser, house: House
+) -> None:
     with watched(browser, house.enter("/studies/new")) as found:
         rates = found.page.get_by_label("MLP with AdamW: learning rates")
         expect(rates).to_be_hidden()
         found.page.get_by_label("MLP", exact=True).check()
-        expect(found.page.locator("#plan")).to_contain_text("choose at least one optimizer")
+        expect(rates).to_be_visible()
+        expect(found.page.locator("#plan dd").first).to_have_text("80")
+
+
+def test_a_picture_is_saved_with_its_title_and_none_is_offered_where_nothing_was_measured(
+    browser: Browser, house: House
+) -> None:
+    empty = measured.submitted(house.database, measured.small("Never"))
+    with house.database.write() as conn:
+        studies.cancel(conn, empty)
+    with watched(browser, house.enter(urls.study(house.study_id, tab="coordinate-check"))) as found:
+        _wait_for_charts(found.page)
+        with found.page.expect_download() as saved:
+            found.page.get_by_role("button", name="SVG").first.click()
+        picture = saved.value.path().read_text(encoding="utf-8")
+        assert "MLP · SP · SGD 0.1 · change since step 0" in picture
+        found.page.goto(house.server.origin + urls.study(empty, tab="coordinate-check"))
+        expect(found.page.locator(".empty-plot")).to_have_count(2)
+        expect(found.page.get_by_role("button", name="SVG")).to_have_count(0)
+        found.assert_clean()
 
 
 def test_the_page_fills_while_it_is_measured_and_a_reload_draws_the_same(
@@ -189,12 +213,14 @@ def test_the_report_opens_from_a_file_without_a_network_and_asks_for_nothing(
         found.assert_clean()
 
 
-def test_the_keyboard_reaches_the_content(browser: Browser, house: House) -> None:
+def test_the_keyboard_reaches_the_content_and_the_help(browser: Browser, house: House) -> None:
     with watched(browser, house.enter()) as found:
         found.page.keyboard.press("Tab")
         expect(found.page.get_by_role("link", name="Skip to content")).to_be_focused()
         found.page.keyboard.press("Enter")
         assert found.page.evaluate("document.activeElement.id") == "main"
+        found.page.keyboard.press("?")
+        expect(found.page.get_by_role("heading", level=1)).to_have_text("How to read this")
 
 
 # what the charts of a page hold, as text that can be compared

@@ -82,7 +82,17 @@ def train_next(database: Database, spec: StudySpec, study_id: str) -> bool:
         bundles.finish(conn, claim, outcomes)
         ended = studies.get(conn, study_id)
         final = ended is not None and ended.ended_at is not None
-        verdicts.save(conn, study_id, [judged(variant, final=final) for variant in spec.variants])
+        counts = studies.runs_judged(conn, study_id)
+        ended_runs = [run for run in studies.runs(conn, study_id) if run.row_count]
+        widths = tuple(sorted({run.width for run in ended_runs}))
+        verdicts.save(
+            conn,
+            study_id,
+            [
+                judged(variant, final=final, runs=counts.get(variant.key, 0), widths=widths)
+                for variant in spec.variants
+            ],
+        )
     return True
 
 
@@ -108,7 +118,13 @@ def records(claim: Claim, steps: int) -> Iterator[StepRecord]:
         yield StepRecord(step, tuple(measured), tuple(losses))
 
 
-def judged(variant: Variant, *, final: bool = True) -> VariantVerdict:
+def judged(
+    variant: Variant,
+    *,
+    final: bool = True,
+    runs: int = 8,
+    widths: tuple[int, ...] = (64, 128, 256, 512),
+) -> VariantVerdict:
     """The verdict of a variant in this world."""
     run = next(
         r for r in plan.runs(small()) if r.variant.parametrization == variant.parametrization
@@ -127,7 +143,7 @@ def judged(variant: Variant, *, final: bool = True) -> VariantVerdict:
             low=slope - 0.02,
             high=slope + 0.02,
             seeds=2,
-            widths=(64, 128, 256, 512),
+            widths=widths,
             tolerance=0.1,
             smallest_detectable=0.05,
             exception="a µP readout shrinks at initialization" if entry.name == "readout" else None,
@@ -145,7 +161,7 @@ def judged(variant: Variant, *, final: bool = True) -> VariantVerdict:
         label=variant.label,
         verdict=verdict,
         final=final,
-        runs_judged=8,
+        runs_judged=runs,
         runs_planned=8,
         tensors=tuple(
             TensorVerdict(tensor=name, role=cell.role, depth=1, verdict=verdict, worst=cell)

@@ -23,13 +23,15 @@ from muscope.reports import templating
 from muscope.reports.csv import HEADER
 from muscope.settings import Settings
 from muscope.spec import StudySpec
-from muscope.storage import studies
+from muscope.storage import bundles, studies
 from muscope.storage.database import Database, open_database
+from muscope.vocabulary import CellVerdict
 from muscope_server import contexts, forms, templates, urls
 from tests.server import measured
 from tests.server.running import Running, running
 from tests.server.soup import Soup
 
+CHECKOUT = Path(__file__).resolve().parents[2]  # the browser tests' own vendored files lie there
 GLOBALS = {"urls", "version", "path", "ui", "fields"}
 PAGES = {
     "studies.html": contexts.StudiesContext,
@@ -40,6 +42,7 @@ PAGES = {
     "_verdict_tab.html": contexts.StudyContext,
     "_runs_tab.html": contexts.StudyContext,
     "workers.html": contexts.WorkersContext,
+    "help.html": contexts.HelpContext,
     "login.html": contexts.LoginContext,
     "error.html": contexts.ErrorContext,
 }
@@ -99,7 +102,7 @@ def test_no_template_holds_an_inline_style_or_script_or_a_foreign_address() -> N
 def test_the_vendored_files_are_the_recorded_ones_and_plotly_is_the_version_of_plotly_py() -> None:
     root = assets.frontend()
     for entry in json.loads((root / "vendor.lock.json").read_text(encoding="utf-8")):
-        folder = root.parent if entry["path"].startswith("tests/") else root
+        folder = CHECKOUT if entry["path"].startswith("tests/") else root
         content = (folder / entry["path"].removeprefix("frontend/")).read_bytes()
         assert hashlib.sha256(content).hexdigest() == entry["sha256"], entry["path"]
         if entry["package"].startswith("plotly.js"):
@@ -170,7 +173,8 @@ def test_errors_stand_beside_their_field_and_nothing_typed_is_lost(world: World)
         ("seeds", "", "seeds", "whole number"),
         ("depths", "0", "depths", "at least 1"),
         ("name", "", "name", "at least 1"),
-        ("base_width", "4096", "", "larger than every width"),
+        ("base_width", "4096", "base_width", "larger than every one of the widths"),
+        ("base_depth", "9", "base_depth", "larger than every one of the depths"),
         ("steps", "1e400", "steps", "whole number"),
         ("yaml", "widths: [1", "yaml", "expected"),
         ("yaml", "name: x\nspeed: 3", "yaml", "speed: unknown field"),
@@ -183,6 +187,49 @@ def test_each_mistake_is_explained_where_it_was_made(
     with pytest.raises(forms.FormErrors) as caught:
         forms.parse(typed)
     assert says in caught.value.errors[beside]
+
+
+def test_every_mistake_is_told_in_one_round() -> None:
+    typed = forms.from_spec(demo.demo()) | {
+        "name": "", "seeds": "many", "widths": "64, 100, wide", "base_width": "4096",
+        "model.gpt.adamw.learning_rates": "-1, nan",
+    }  # fmt: skip
+    with pytest.raises(forms.FormErrors) as caught:
+        forms.parse(typed)
+    errors = caught.value.errors
+    assert set(errors) == {
+        "name", "seeds", "widths", "base_width", "model.gpt.option.head_size",
+        "model.gpt.adamw.learning_rates",
+    }  # fmt: skip
+    assert "'wide'" in errors["widths"]
+    assert "100 is not a multiple of the head size 32" in errors["widths"]
+    assert "greater than 0.0, got -1.0" in errors["model.gpt.adamw.learning_rates"]
+    assert "'nan'" in errors["model.gpt.adamw.learning_rates"]
+
+
+def test_a_long_list_of_mistakes_is_explained_by_the_first_few() -> None:
+    typed = forms.from_spec(demo.demo()) | {"widths": ", ".join(map(str, range(33, 60)))}
+    with pytest.raises(forms.FormErrors) as caught:
+        forms.parse(typed)
+    assert caught.value.errors["widths"].count("not a multiple") == forms.MOST_COMPLAINTS
+
+
+def test_the_summary_of_mistakes_links_to_their_fields_in_the_order_of_the_page(
+    world: World,
+) -> None:
+    typed = forms.from_spec(measured.small()) | {"steps": "x", "name": "", "model.gpt": "on"}
+    page = Soup(world.visitor.post("/studies/new", data=typed).text)
+    fields = [link.removeprefix("#") for link in page.links if link.startswith("#")]
+    assert fields == ["main", "name", "model.gpt.optimizers", "steps"]
+    assert "choose at least one optimizer" in page.by_id("model.gpt.optimizers")
+
+
+def test_a_base_width_that_is_no_width_is_pointed_out_in_the_plan(world: World) -> None:
+    typed = forms.from_spec(measured.small()) | {"base_width": "96"}
+    headers = {"HX-Request": "true"}
+    panel = Soup(world.visitor.post("/studies/plan", data=typed, headers=headers).text).text
+    assert "base width 96 is none of the widths" in panel
+    assert forms.hints(measured.small()) == []
 
 
 def test_a_choice_that_is_missing_is_asked_for() -> None:
@@ -250,7 +297,8 @@ def test_a_clone_starts_from_the_study(world: World) -> None:
 
 
 def test_the_verdict_tab_says_it_in_a_sentence_and_shows_every_slope(world: World) -> None:
-    page = world.soup(urls.study(world.study_id, statistic="change"))
+    page = world.soup(urls.study(world.study_id))
+    assert "change since step 0: exponent" in page.text, "it opens on what decides"
     assert "grows in 3 of 3 tensors" in page.text
     assert "flat in all 3 tensors" in page.text
     assert "as theory expects" in page.text
@@ -316,6 +364,67 @@ def test_a_queued_study_without_a_worker_says_why_it_waits_and_can_be_cancelled(
     answer = visitor.post(urls.cancel(study_id))
     assert answer.status_code == 303
     assert "cancelled" in Soup(visitor.get(answer.headers["location"]).text).by_id("study-header")
+
+
+def test_a_cancelled_study_says_what_its_verdict_lacks(
+    server: Running, visitor: httpx.Client
+) -> None:
+    database = open_database(server.settings)
+    spec = measured.small()
+    study_id = measured.submitted(database, spec)
+    measured.train_next(database, spec, study_id)
+    assert "so far" in Soup(visitor.get(urls.study(study_id)).text).text
+    visitor.post(urls.cancel(study_id))
+    database.close()
+    page = Soup(visitor.get(urls.study(study_id)).text)
+    assert "4 of 16 runs finished" in page.by_id("study-header")
+    assert "incomplete: 2 of 8 runs judged, width 64" in page.text
+    assert "so far" not in page.text
+    assert "incomplete" in Soup(visitor.get("/").text).first("tbody")
+    charts = Soup(visitor.get(urls.study(study_id, tab="coordinate-check")).text).text
+    assert "at 1 of 4 widths (64)" in charts
+
+
+def test_a_study_that_never_ran_promises_nothing(server: Running, visitor: httpx.Client) -> None:
+    database = open_database(server.settings)
+    study_id = measured.submitted(database, measured.small())
+    database.close()
+    visitor.post(urls.cancel(study_id))
+    page = Soup(visitor.get(urls.study(study_id)).text)
+    header = " ".join(page.by_id("study-header").split())
+    assert "0 of 16 runs finished submitted" in header
+    assert "not judged nothing was measured" in page.text
+    assert "yet" not in page.text
+
+
+def test_a_bundle_is_counted_within_its_study(server: Running, visitor: httpx.Client) -> None:
+    database = open_database(server.settings)
+    measured.finished(database, measured.small("before"))
+    spec = measured.small()
+    study_id = measured.submitted(database, spec)
+    measured.train_next(database, spec, study_id)
+    with database.write() as conn:
+        bundles.claim(conn, worker_id="lab-1", pid=1, code_version="0.1.0", lease_s=60)
+    database.close()
+    header = Soup(visitor.get(urls.study(study_id)).text).by_id("study-header")
+    assert "bundle 2 of 4 at step 0 of 2" in header
+    assert "bundle 2 of 4" in Soup(visitor.get("/workers").text).text
+
+
+def test_the_help_explains_every_word_that_a_badge_can_show(world: World) -> None:
+    page = world.soup("/help")
+    words = {verdict.value for verdict in CellVerdict}
+    for word in {*words, "so far", "incomplete", "Slope", "Interval", "Power", "Excused", "Bundle"}:
+        assert word in page.text
+    assert urls.help in world.soup("/").links
+    assert page.by_id("theory") == "Theory", "where the cards' links lead"
+
+
+def test_a_stranger_s_host_name_is_refused_in_plain_text(world: World) -> None:
+    answer = world.visitor.get("/", headers={"Host": "evil.example"})
+    assert answer.status_code == 400
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert "MUSCOPE_ALLOWED_HOSTS" in answer.text
 
 
 def test_the_workers_page_shows_who_is_there(world: World) -> None:

@@ -68,12 +68,12 @@ def test_waiting_for_a_cancelled_study_ends_with_1(
 @pytest.mark.parametrize(
     ("spec", "arguments", "sentence"),
     [
-        (small(widths=[0, 64]), (), "widths.0: must be at least 1"),
+        (small(widths=[0, 64]), (), "widths[0]: must be at least 1"),
         (small(name="x", path="/etc/passwd"), (), "unknown field"),
         (small(), ("--token", "wrong"), "not the access token"),
         (small(), ("--url", "http://127.0.0.1:9"), "muscope up"),
         (small(), ("--url", "ftp://x"), "not the address of a server"),
-        (small(), ("--token", ""), "--token or MUSCOPE_TOKEN"),
+        (small(), ("--token", ""), "empty; set MUSCOPE_DATA_DIR to the folder of the server"),
         (small(seeds=64, widths=[*range(32, 64)]), (), "at most 2000"),
     ],
 )
@@ -85,6 +85,7 @@ def test_what_is_refused_says_why_and_ends_with_2(
     result = run(write(tmp_path, spec), *(part for pair in given.items() for part in pair))
     assert result.exit_code == 2, result.output
     assert sentence in result.output
+    assert "bundles" not in result.output  # the plan is of what was accepted
 
 
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:

@@ -25,6 +25,28 @@ def test_upgrade_makes_a_database_that_the_doctor_finds_healthy(tmp_path: Path) 
     assert (healthy.exit_code, healthy.output) == (0, f"{url}: no violations.\n")
 
 
+def test_the_doctor_says_where_it_looked_and_leaves_no_trace(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    environment = {"MUSCOPE_DATA_DIR": str(folder), "MUSCOPE_DATABASE_URL": ""}
+    found = CliRunner().invoke(app, ["doctor"], env=environment)
+    assert found.exit_code == 3
+    assert found.output.startswith(f"There is no database in {folder}.")
+    assert found.output.index("MUSCOPE_DATA_DIR") < found.output.index("muscope db upgrade")
+    assert not folder.exists()
+
+
+def test_the_doctor_finds_what_make_run_has_made_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MUSCOPE_DATA_DIR", "MUSCOPE_DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    made = CliRunner().invoke(app, ["db", "upgrade"], env={"MUSCOPE_DATA_DIR": ".muscope"})
+    assert made.exit_code == 0, made.output
+    found = CliRunner().invoke(app, ["doctor"])
+    assert found.output == f"sqlite:///{tmp_path}/.muscope/muscope.db: no violations.\n"
+
+
 def test_the_doctor_exits_with_1_when_something_is_wrong(sqlite_url: str) -> None:
     db = Database(sqlite_url)
     with db.write() as conn:

@@ -45,12 +45,22 @@ def test_only_one_up_at_a_time_holds_a_folder(tmp_path: Path) -> None:
     preflight.lock(tmp_path).close()
 
 
+def test_who_is_refused_a_folder_is_told_the_address(tmp_path: Path) -> None:
+    told = r"already runs on .* at http://127.0.0.1:8912 \(process "
+    with preflight.lock(tmp_path) as held:
+        preflight.sign(held, "http://127.0.0.1:8912")
+        with pytest.raises(Refusal, match=told):
+            preflight.lock(tmp_path)
+
+
 def test_a_taken_port_is_refused_and_zero_takes_a_free_one() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(Refusal, match=f"port {port} of 127.0.0.1 is taken"):
+        with pytest.raises(
+            Refusal, match=f"{port} of 127.0.0.1 is taken.*PORT={port + 1} make run"
+        ):
             preflight.free_port("127.0.0.1", port)
     assert preflight.free_port("127.0.0.1", 0) > 0
 

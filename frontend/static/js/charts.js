@@ -1,5 +1,5 @@
 // Charts of a study: each is fetched when it comes into view, and again while it is measured.
-import { draw, redrawWhenNeeded } from "./draw.js";
+import { draw, redrawWhenNeeded, titled } from "./draw.js";
 
 const REFETCH_MS = 1500; // drawing costs the machine that trains a tenth of a second
 const charts = new Map();
@@ -17,7 +17,7 @@ const fetchFigure = async (element) => {
     if (!response.ok) throw new Error(`the figure could not be fetched (${response.status})`);
     state.figure = await response.json();
     await draw(element, state.figure);
-    describe(element, state.figure.layout.meta.summary);
+    describe(element, state.figure.layout.meta);
   } catch (error) {
     if (!state.figure) element.textContent = `This chart could not be drawn: ${error.message}.`;
   }
@@ -27,10 +27,10 @@ const fetchFigure = async (element) => {
   }, REFETCH_MS);
 };
 
-const describe = (element, summary) => {
+const describe = (element, { summary, panels }) => {
   const figure = element.closest("figure");
   if (summary) figure.querySelector("figcaption").textContent = summary;
-  for (const button of figure.querySelectorAll("[data-save]")) button.hidden = false;
+  for (const button of figure.querySelectorAll("[data-save]")) button.hidden = !panels;
 };
 
 const observer = new IntersectionObserver(
@@ -65,7 +65,12 @@ document.addEventListener("click", (event) => {
   if (!button) return;
   const plot = button.closest("figure").querySelector(".plot");
   const filename = `muscope ${plot.dataset.title}`.replace(/[^\w.-]+/g, "-");
-  window.Plotly.downloadImage(plot, { format: button.dataset.save, filename, scale: 2 });
+  const { data, layout } = titled(plot, plot.dataset.title);
+  const { width, height } = layout;
+  window.Plotly.downloadImage(
+    { data, layout },
+    { format: button.dataset.save, filename, width, height, scale: 2 },
+  );
 });
 
 for (const select of document.querySelectorAll("select[data-submit]")) {

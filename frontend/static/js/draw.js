@@ -2,6 +2,7 @@
 const PANEL_WIDTH = 190;
 const PANEL_HEIGHT = 250;
 const GAP = { x: 0.022, rows: 72, bottom: 40 };
+const TITLE_HEIGHT = 36;
 const NARROW = 480; // below this the legend needs three lines
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -60,9 +61,11 @@ export const draw = (element, figure) => {
   const layout = structuredClone(figure.layout);
   const width = element.clientWidth;
   if (!layout.meta.panels) {
-    element.textContent = "Nothing measured yet.";
+    // the caption says so in words; an empty frame would say it again
+    element.classList.add("empty-plot");
     return undefined;
   }
+  element.classList.remove("empty-plot");
   if (!element.classList.contains("js-plotly-plot")) element.textContent = "";
   arrange(layout, width);
   paint(layout);
@@ -72,6 +75,23 @@ export const draw = (element, figure) => {
     responsive: false,
     doubleClick: false,
   });
+};
+
+// A picture that leaves the page says what it shows, and brings its background along.
+export const titled = (plot, title) => {
+  const layout = structuredClone(plot.layout);
+  const height = layout.height + TITLE_HEIGHT;
+  Object.assign(layout, {
+    height,
+    margin: { ...layout.margin, t: layout.margin.t + TITLE_HEIGHT },
+    legend: { ...layout.legend, y: 1 - TITLE_HEIGHT / height },
+    paper_bgcolor: colour("--surface"),
+    title: {
+      text: title.replaceAll("<", "&lt;"), x: 0, xref: "paper", y: 1, yref: "container",
+      yanchor: "top", pad: { t: 12 }, font: { size: 15, color: colour("--text") },
+    },
+  });
+  return { data: plot.data, layout };
 };
 
 export const redrawWhenNeeded = (redraw) => {

@@ -11,6 +11,9 @@ const PARTS = {
 const EVERYTHING = ["header", "verdict", "runs", "figures"];
 const RETRY_MS = 3000;
 
+// on a phone the tabs scroll; the open one must be seen
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 let after = Number(study.dataset.after);
 let source = null;
 let retry = 0;

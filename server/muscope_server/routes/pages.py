@@ -14,9 +14,11 @@ from muscope.settings import Settings
 from muscope.spec import StudySpec, digest
 from muscope.storage import attempts, studies, verdicts, workers
 from muscope.storage.database import Database
+from muscope.theory.expected import TOLERANCE
 from muscope.vocabulary import Statistic
 from muscope_server import forms, study_page, templates, urls
 from muscope_server.contexts import (
+    HelpContext,
     NewStudyContext,
     PlanContext,
     StudiesContext,
@@ -110,7 +112,7 @@ def study(
     database: DatabaseDep,
     tab: str = "verdict",
     part: str = "",
-    statistic: Statistic = Statistic.L1,
+    statistic: Statistic = Statistic.CHANGE,
     tensor: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     """A study's page, or the `part` of it that the live view fetches again."""
@@ -140,13 +142,25 @@ def workers_page(request: Request, database: DatabaseDep) -> Response:
         rows = workers.all_workers(conn)
         alive = {row.id for row in workers.alive(conn, within_s=study_page.ALIVE_S)}
         busy = {bundle.worker_id: bundle for bundle in attempts.running(conn)}
+        positions = {name: study_page.position(conn, bundle) for name, bundle in busy.items()}
         waiting = attempts.waiting(conn)
     lines = [
-        WorkerLine(row=row, alive=row.id in alive, bundle=busy.get(row.id))
+        WorkerLine(
+            row=row,
+            alive=row.id in alive,
+            bundle=busy.get(row.id),
+            position=positions.get(row.id, ""),
+        )
         for row in sorted(rows, key=lambda row: row.id not in alive)
     ]
     context = WorkersContext(workers=lines, queued_bundles=waiting, running_bundles=len(busy))
     return templates.render(request, "workers.html", context)
+
+
+@router.get("/help")
+def help_page(request: Request) -> Response:
+    """What the words mean, on one screen."""
+    return templates.render(request, "help.html", HelpContext(tolerance=TOLERANCE))
 
 
 def _idempotency_key(values: Mapping[str, str], spec: StudySpec) -> str | None:
@@ -158,13 +172,13 @@ def _idempotency_key(values: Mapping[str, str], spec: StudySpec) -> str | None:
 
 def _refused(request: Request, form: Form, status: int) -> Response:
     """The form as it was typed, with its errors."""
-    context = _form_context(form, PlanContext(None, "", _problems(form.errors)))
+    context = _form_context(form, PlanContext(None, "", (), ()))
     return templates.render(request, "new_study.html", context, status=status)
 
 
-def _problems(errors: Mapping[str, str]) -> list[str]:
+def _problems(form: Form) -> list[str]:
     """Errors for the plan's panel, each with the name of its field."""
-    return [f"{forms.title(name)}: {message}" for name, message in errors.items()]
+    return [f"{problem.title}: {problem.message}" for problem in form.problems]
 
 
 def _planned(form: Form, database: Database, settings: Settings) -> PlanContext:
@@ -173,10 +187,10 @@ def _planned(form: Form, database: Database, settings: Settings) -> PlanContext:
         spec = forms.parse(form.values)
         planned = submission.plan_within_limits(database, settings, spec)
     except FormErrors as error:
-        return PlanContext(None, "", _problems(error.errors))
+        return PlanContext(None, "", _problems(Form(form.values, error.errors)), ())
     except Refusal as refusal:
-        return PlanContext(None, "", [refusal.message])
-    return PlanContext(planned, spec_yaml(spec), [])
+        return PlanContext(None, "", [refusal.message], ())
+    return PlanContext(planned, spec_yaml(spec), (), forms.hints(spec))
 
 
 def _form_context(form: Form, planned: PlanContext) -> NewStudyContext:
@@ -185,5 +199,6 @@ def _form_context(form: Form, planned: PlanContext) -> NewStudyContext:
         plan=planned.plan,
         spec_yaml=planned.spec_yaml,
         problems=planned.problems,
+        hints=planned.hints,
         key=secrets.token_urlsafe(12),
     )

@@ -1,0 +1,16 @@
+"""What a plan costs and what it warns of, as lines for the terminal."""
+
+from collections.abc import Iterator
+
+from muscope.plan import Plan
+
+
+def lines(planned: Plan) -> Iterator[str]:
+    """The cost in one line, then every warning."""
+    yield (
+        f"{planned.run_count} runs in {len(planned.bundles)} bundles, largest model "
+        f"{planned.largest_parameters:,} parameters, {planned.flops:.2g} FLOPs, "
+        f"{planned.measurement_rows:,} measurements"
+    )
+    for warning in planned.warnings:
+        yield f"note: {warning}"

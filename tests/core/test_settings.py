@@ -1,0 +1,38 @@
+"""Every command finds the data folder the same way."""
+
+from pathlib import Path
+
+import pytest
+
+from muscope.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder without anything, a home, and no setting."""
+    monkeypatch.delenv("MUSCOPE_DATA_DIR", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_folder_of_make_run_is_found_from_its_checkout(here: Path) -> None:
+    assert Settings().data_dir == here / "home/.local/share/muscope"
+    (here / ".muscope").mkdir()
+    assert Settings().data_dir == here / ".muscope"
+
+
+def test_the_setting_wins_and_is_told_as_an_absolute_path(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / ".muscope").mkdir()
+    monkeypatch.setenv("MUSCOPE_DATA_DIR", "elsewhere")
+    assert Settings().data_dir == here / "elsewhere"
+
+
+def test_a_folder_of_somebody_else_is_not_taken(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / ".muscope").mkdir()
+    monkeypatch.setattr("os.getuid", lambda: (here / ".muscope").stat().st_uid + 1)
+    assert Settings().data_dir == here / "home/.local/share/muscope"
