@@ -8,6 +8,7 @@ from itertools import groupby, product
 from muscope import catalogue
 from muscope.catalogue import ActivationEntry
 from muscope.spec import MAX_RUNS, ModelSpec, RunSpec, StudySpec
+from muscope.vocabulary import Statistic
 
 BYTES_PER_FLOAT = 4
 
@@ -23,13 +24,14 @@ class PlannedBundle:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a study will cost, before it is submitted."""
+    """What a study will cost, before it is submitted; `cells` are the slopes to be judged."""
 
     bundles: tuple[PlannedBundle, ...]
     run_count: int
     largest_parameters: int
     flops: float
     measurement_rows: int
+    cells: int
     warnings: tuple[str, ...]
 
 
@@ -41,15 +43,16 @@ def plan(spec: StudySpec, *, max_runs: int = MAX_RUNS) -> Plan:
             "take fewer widths, depths, seeds or variants"
         )
     bundles = tuple(_bundles(spec))
+    rows = sum(
+        len(bundle.runs) * (spec.steps + 1) * _cost(bundle.runs[0]).tensors for bundle in bundles
+    )
     return Plan(
         bundles=bundles,
         run_count=spec.run_count,
         largest_parameters=max(_cost(bundle.runs[0]).parameters for bundle in bundles),
         flops=sum(bundle.flops for bundle in bundles),
-        measurement_rows=sum(
-            len(bundle.runs) * (spec.steps + 1) * _cost(bundle.runs[0]).tensors
-            for bundle in bundles
-        ),
+        measurement_rows=rows,
+        cells=len(Statistic) * rows // (len(spec.widths) * spec.seeds),
         warnings=tuple(_warnings(spec)),
     )
 

@@ -18,6 +18,8 @@ IDEMPOTENCY_KEY_CHARACTERS = 200
 STUDIES_PER_HOUR = 60
 QUEUED_RUNS = 5_000
 MEASUREMENT_ROWS = 50_000_000
+CELLS = 20_000
+"""Slopes of one study: what judging, the verdict page and its tables can carry."""
 MEMORY_SHARE = 0.9
 """A bundle may need this much of the largest registered device."""
 

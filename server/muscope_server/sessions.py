@@ -163,8 +163,14 @@ def _split_query(query: str) -> tuple[list[str], str]:
 
 
 def _address(scope: Scope) -> str:
-    """The client's address; of IPv6 the network, since one client has all of it."""
-    host = scope["client"][0] if scope.get("client") else "unknown"
+    """The client's address; of IPv6 the network, since one client has all of it.
+
+    A dual-stack socket shows IPv4 clients as IPv6: each is an address of its own all the same.
+    """
+    host = str(scope["client"][0]) if scope.get("client") else "unknown"
     if ":" not in host:
-        return str(host)
-    return str(ipaddress.ip_network((host.partition("%")[0], 64), strict=False))
+        return host
+    address = ipaddress.IPv6Address(host.partition("%")[0])
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, 64), strict=False))

@@ -112,6 +112,7 @@ INVALID: dict[str, tuple[Any, str]] = {
     "seeds 1e9": (small(seeds=10**9), "seeds"),
     "steps 0": (small(steps=0), "steps"),
     "rows": (small(steps=100_000, seeds=64, widths=[32, 64, 96, 128]), "steps"),
+    "slopes": (small(steps=20_000), "steps"),
     "base width": (small(base_width=128), ""),
     "unknown field": (small(path="/etc/passwd"), "path"),
     "unknown field inside": (with_model(device="cuda:99"), "arms.0.model.device"),
@@ -188,7 +189,7 @@ def test_the_grid_is_counted_before_it_is_expanded(shared: Running, script: http
     assert str(LARGEST_GRID) in response.json()["error"]["message"]
 
 
-def test_the_deepest_grid_that_is_allowed_is_planned_in_a_moment(script: httpx.Client) -> None:
+def test_the_deepest_grid_is_planned_and_refused_in_a_moment(script: httpx.Client) -> None:
     depths = list(range(512 - 62, 513))
     deep = small(
         widths=list(range(33, 48)), depths=depths, parametrizations=[{"name": "sp"}], steps=1
@@ -196,8 +197,10 @@ def test_the_deepest_grid_that_is_allowed_is_planned_in_a_moment(script: httpx.C
     gpt = {"name": "gpt", "batch_size": 1, "options": {"head_size": 1, "sequence_length": 2}}
     deep["arms"][0]["model"] = gpt
     start = time.process_time()
-    assert script.post("/api/v1/plans", json=deep).status_code == 200
+    response = script.post("/api/v1/plans", json=deep)
     assert time.process_time() - start < 2.0
+    assert response.status_code == 422
+    assert f"at most {limits.CELLS}" in response.json()["error"]["message"]
 
 
 def test_what_fits_no_worker_is_refused_with_both_sizes(server: Running) -> None:

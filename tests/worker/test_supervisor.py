@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from muscope import dispatch
 from muscope.settings import Settings
-from muscope.storage import bundles, events, studies, verdicts, workers
+from muscope.storage import bundles, events, studies, tables, verdicts, workers
 from muscope.storage.database import Database
 from muscope.storage.doctor import violations
 from muscope.storage.studies import RunRow
 from muscope.vocabulary import RunState
 from muscope_worker import introduction, supervisor
+from muscope_worker.heartbeat import EXIT_FENCED
 from muscope_worker.supervisor import Supervisor
 
 STUBBORN = """
@@ -82,6 +84,22 @@ def test_a_death_is_seen_at_once_with_its_signal(
 
     assert run(db, study_id).state is RunState.QUEUED
     assert "SIGKILL" in end_reason(db, study_id)
+
+
+def test_training_that_could_not_renew_its_lease_is_not_counted_as_a_death(
+    db: Database, watcher: Supervisor, study_id: str
+) -> None:
+    """It ends itself with EXIT_FENCED; three of those must not condemn the runs."""
+    ended = subprocess.Popen([sys.executable, "-c", f"raise SystemExit({EXIT_FENCED})"])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+    with db.write() as conn:
+        bundles.claim(conn, worker_id="test@here", pid=ended.pid, code_version="0", lease_s=60)
+    watcher.tick()
+    assert ended.wait() == EXIT_FENCED
+    with db.read() as conn:
+        row = conn.execute(select(tables.bundle.c.losses, tables.bundle.c.vanishings)).first()
+    assert row == (0, 1)
+    assert f"exit code {EXIT_FENCED}" in end_reason(db, study_id)
 
 
 def test_a_cancelled_study_ends_though_training_ignores_sigterm(

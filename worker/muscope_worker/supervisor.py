@@ -22,6 +22,7 @@ from muscope.storage.bundles import LiveAttempt
 from muscope.storage.database import Database
 from muscope.storage.workers import WorkerRow
 from muscope_worker.fork_gate import ForkGate
+from muscope_worker.heartbeat import EXIT_FENCED
 
 log = logging.getLogger(__name__)
 
@@ -111,11 +112,14 @@ class Supervisor(threading.Thread):
             self._kill(attempt, f"no step for {attempt.idle_s:.0f} s")
 
     def _bury(self, attempt: LiveAttempt) -> None:
-        how = self._killed.pop(attempt.pid, None) or _how(self._exits.get(attempt.pid))
+        code = self._exits.pop(attempt.pid, None) or _exit_code(attempt.pid)
+        how = self._killed.pop(attempt.pid, None) or _how(code)
         reason = f"the training process {attempt.pid} ended: {how}"
         log.error("bundle %s: %s", attempt.bundle_id, reason)
+        # who could not renew the lease ended itself: that says nothing against the runs
+        counts = code != EXIT_FENCED
         with self._gate.database() as db, db.write() as conn:
-            bundles.lost(conn, attempt.attempt_id, reason=reason, counts_as_loss=True)
+            bundles.lost(conn, attempt.attempt_id, reason=reason, counts_as_loss=counts)
         self._asked_at.pop(attempt.attempt_id, None)
 
     def _ask_to_stop(self, attempt: LiveAttempt, why: str) -> None:
@@ -168,6 +172,17 @@ def _signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
     except ProcessLookupError:
         log.info("process %s has ended by itself", pid)
+
+
+def _exit_code(pid: int) -> int | None:
+    """How a child ended that its pool has not fetched yet; it stays there for the pool."""
+    try:
+        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+    if ended is None:
+        return None
+    return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
 
 def _how(exitcode: int | None) -> str:

@@ -14,6 +14,7 @@ from muscope.storage.database import Database
 from muscope_server.doorbell import Doorbell
 from muscope_server.errors import FieldError, Refusal, not_found, try_later
 from muscope_server.limits import (
+    CELLS,
     IDEMPOTENCY_KEY_CHARACTERS,
     MEASUREMENT_ROWS,
     MEMORY_SHARE,
@@ -44,8 +45,8 @@ def submit(
             study_id, created = studies.create(conn, spec, planned, idempotency_key=idempotency_key)
             if created:
                 _check_load(conn)
-            bundle_ids = bundles.queued_ids(conn, study_id)
-            bundles.mark_sent(conn, bundle_ids)
+                bundle_ids = bundles.queued_ids(conn, study_id)
+                bundles.mark_sent(conn, bundle_ids)
     except studies.IdempotencyConflict as error:
         raise Refusal(409, "idempotency_conflict", f"{error}.".replace("..", ".")) from None
     if created:
@@ -72,6 +73,8 @@ def plan_within_limits(database: Database, settings: Settings, spec: StudySpec) 
         raise invalid([FieldError(path="", message=str(error))]) from None
     if planned.measurement_rows > MEASUREMENT_ROWS:
         raise invalid([_too_many_rows(planned)])
+    if planned.cells > CELLS:
+        raise invalid([_too_many_cells(planned)])
     with database.read() as conn:
         memory = max((row.memory for row in workers.all_workers(conn)), default=0)
     need = max(bundle.memory_bytes for bundle in planned.bundles)
@@ -102,6 +105,14 @@ def _check_load(conn: Connection) -> None:
     if load.queued_runs > QUEUED_RUNS:
         message = f"With this study {load.queued_runs} runs would wait, at most {QUEUED_RUNS} may."
         raise try_later(429, "too_many_queued_runs", message, seconds=60)
+
+
+def _too_many_cells(planned: Plan) -> FieldError:
+    message = (
+        f"the study would judge {planned.cells} slopes (variants, depths, tensors, steps, "
+        f"statistics), at most {CELLS} are allowed; take fewer steps, depths or variants"
+    )
+    return FieldError(path="steps", message=message)
 
 
 def _too_many_rows(planned: Plan) -> FieldError:
