@@ -112,7 +112,8 @@ class Supervisor(threading.Thread):
             self._kill(attempt, f"no step for {attempt.idle_s:.0f} s")
 
     def _bury(self, attempt: LiveAttempt) -> None:
-        code = self._exits.pop(attempt.pid, None) or _exit_code(attempt.pid)
+        code = self._exits.pop(attempt.pid, None)
+        code = _exit_code(attempt.pid) if code is None else code
         how = self._killed.pop(attempt.pid, None) or _how(code)
         reason = f"the training process {attempt.pid} ended: {how}"
         log.error("bundle %s: %s", attempt.bundle_id, reason)
