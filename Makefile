@@ -40,6 +40,7 @@ e2e: setup ## only the whole journeys: real servers, workers and a browser
 bench: setup ## the figures of docs/benchmarks.md, as table rows
 	@$(BIN)/python -m benchmarks.server_start
 	@$(BIN)/python -m benchmarks.recorder
+	@$(BIN)/python -m benchmarks.recording
 	@$(BIN)/python -m benchmarks.journey
 
 constraints: ## refresh constraints.txt with the newest versions that pyproject.toml allows

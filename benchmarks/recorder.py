@@ -12,7 +12,7 @@ import pytest
 from benchmarks import report
 from muscope import plan
 from muscope.presets.demo import demo
-from muscope.records import Measurement, Progress, StepRecord
+from muscope.records import Measurement, Progress, StepRecord, Values
 from muscope.spec import RunSpec
 from muscope.storage import bundles, measurements, schema, studies
 from muscope.storage.bundles import Claim
@@ -29,7 +29,7 @@ def record(runs: list[RunSpec], step: int) -> StepRecord:
     return StepRecord(
         step=step,
         measurements=tuple(
-            Measurement(member, tensor, TensorKind.ACTIVATION, 0.5 + step, 1.0, 0.25)
+            Measurement(member, tensor, TensorKind.ACTIVATION, Values(0.5 + step, 1.0, 0.25))
             for member in range(len(runs))
             for tensor in tensors
         ),

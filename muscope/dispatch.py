@@ -37,7 +37,6 @@ def celery_app(settings: Settings) -> Celery:
         worker_hijack_root_logger=False,
         worker_prefetch_multiplier=1,
         worker_send_task_events=False,
-        worker_soft_shutdown_timeout=15,
     )
     return app
 
@@ -49,7 +48,7 @@ def send(app: Celery, bundle_ids: Iterable[int]) -> None:
 
 
 def send_judgement(app: Celery, study_ids: Iterable[str]) -> None:
-    """Ask a worker for the final judgement that these studies still lack."""
+    """Ask a worker for the judgement that these studies still lack."""
     for study_id in study_ids:
         app.send_task(JUDGE_STUDY, args=[study_id], queue=QUEUE, retry=False)
 

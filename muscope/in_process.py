@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from muscope.lab import engine
-from muscope.plan import PlannedBundle, activations
+from muscope.plan import PlannedBundle, tensors
 from muscope.records import Sample, StepRecord
 from muscope.spec import RunSpec
 from muscope.vocabulary import Role
@@ -23,7 +23,7 @@ class Arrival:
 def train(bundles: Sequence[PlannedBundle]) -> Iterator[Arrival]:
     """Train bundle after bundle; every step arrives as soon as it is measured."""
     for bundle in bundles:
-        roles = {entry.name: entry.role for entry in activations(bundle.runs[0])}
+        roles = {entry.name: entry.role for entry in tensors(bundle.runs[0])}
         for record in engine.train(bundle.runs):
             yield Arrival(
                 bundle=bundle,
@@ -47,7 +47,5 @@ def _samples(
             tensor=found.tensor,
             role=roles[found.tensor],
             kind=found.kind,
-            l1=found.l1,
-            rms=found.rms,
-            change=found.change,
+            values=found.values,
         )

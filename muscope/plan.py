@@ -1,16 +1,14 @@
 """A spec becomes runs, runs become bundles, and both have a cost: all by arithmetic."""
 
-from collections.abc import Iterator
-from dataclasses import astuple, dataclass
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import groupby, product
 
-from muscope import catalogue
+from muscope import catalogue, costs
 from muscope.catalogue import ActivationEntry
+from muscope.recording import STATISTICS
 from muscope.spec import MAX_RUNS, ModelSpec, RunSpec, StudySpec
-from muscope.vocabulary import Statistic
-
-BYTES_PER_FLOAT = 4
+from muscope.vocabulary import Role, TensorKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +21,27 @@ class PlannedBundle:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedTensor:
+    """A tensor of which a run records one kind; a gradient or an update has its weight's name."""
+
+    name: str
+    role: Role
+    kind: TensorKind
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """What a study will cost, before it is submitted; `cells` are the slopes to be judged."""
+    """What a study will cost, before it is submitted; `cells` are the slopes to be judged.
+
+    Rows in the database are its measurements, at recorded steps, and the losses of every step.
+    """
 
     bundles: tuple[PlannedBundle, ...]
     run_count: int
     largest_parameters: int
     flops: float
     measurement_rows: int
+    loss_rows: int
     cells: int
     warnings: tuple[str, ...]
 
@@ -43,16 +54,14 @@ def plan(spec: StudySpec, *, max_runs: int = MAX_RUNS) -> Plan:
             "take fewer widths, depths, seeds or variants"
         )
     bundles = tuple(_bundles(spec))
-    rows = sum(
-        len(bundle.runs) * (spec.steps + 1) * _cost(bundle.runs[0]).tensors for bundle in bundles
-    )
     return Plan(
         bundles=bundles,
         run_count=spec.run_count,
-        largest_parameters=max(_cost(bundle.runs[0]).parameters for bundle in bundles),
+        largest_parameters=max(costs.cost(bundle.runs[0]).parameters for bundle in bundles),
         flops=sum(bundle.flops for bundle in bundles),
-        measurement_rows=rows,
-        cells=len(Statistic) * rows // (len(spec.widths) * spec.seeds),
+        measurement_rows=_over_runs(bundles, costs.rows),
+        loss_rows=spec.run_count * (spec.steps + 1),
+        cells=_over_runs(bundles, costs.numbers) // (len(spec.widths) * spec.seeds),
         warnings=tuple(_warnings(spec)),
     )
 
@@ -69,6 +78,20 @@ def activations(run: RunSpec) -> tuple[ActivationEntry, ...]:
     return entry.activations(run.width, run.depth, _options(run.variant.model))
 
 
+def tensors(run: RunSpec) -> tuple[RecordedTensor, ...]:
+    """All that a run records, in order: activations, then weights, gradients and updates."""
+    return tuple(
+        RecordedTensor(entry.name, entry.role, kind)
+        for kind in STATISTICS[run.record]
+        for entry in (activations(run) if kind is TensorKind.ACTIVATION else weights(run))
+    )
+
+
+def rows(run: RunSpec) -> int:
+    """How many measurements a run gives: one per recorded step, tensor and kind."""
+    return sum(costs.rows(run).values())
+
+
 def runs(spec: StudySpec) -> Iterator[RunSpec]:
     """Every run of the grid: small widths first, so that a picture is there early."""
     grid = product(spec.widths, spec.depths, spec.variants, range(spec.seeds))
@@ -81,6 +104,8 @@ def runs(spec: StudySpec) -> Iterator[RunSpec]:
             base_depth=spec.base_depth or spec.depths[0],
             seed=seed,
             steps=spec.steps,
+            record=spec.record,
+            batches=spec.batches,
         )
 
 
@@ -92,67 +117,26 @@ def _bundles(spec: StudySpec) -> Iterator[PlannedBundle]:
         group = tuple(members)
         yield PlannedBundle(
             runs=group,
-            flops=len(group) * _flops(group[0]),
-            memory_bytes=len(group) * _memory_bytes(group[0]),
+            flops=len(group) * costs.flops(group[0]),
+            memory_bytes=len(group) * costs.memory_bytes(group[0]),
         )
 
 
-def _shape(run: RunSpec) -> tuple[str, str, int, int]:
+def _shape(run: RunSpec) -> tuple[str, str, str, int, int]:
     variant = run.variant
     optimizer = variant.optimizer.model_dump_json(exclude={"learning_rate"})
-    return (variant.model.model_dump_json(), optimizer, run.width, run.depth)
+    operators = catalogue.PARAMETRIZATION_ENTRIES[variant.parametrization.name].operators
+    return (variant.model.model_dump_json(), optimizer, operators, run.width, run.depth)
 
 
 def _options(model: ModelSpec) -> catalogue.Options:
     return dict(model.options)
 
 
-@dataclass(frozen=True, slots=True)
-class _Cost:
-    """What one model of a shape takes, per example where that matters."""
-
-    parameters: int
-    forward_flops: int
-    recorded: int
-    unrecorded: int
-    tensors: int
-
-
-def _cost(run: RunSpec) -> _Cost:
-    """The cost of any depth from depths 1 and 2, because every block costs the same."""
-    model = run.variant.model.model_dump_json()
-    first, second = (_cost_at(model, run.width, depth) for depth in (1, 2))
-    totals = zip(astuple(first), astuple(second), strict=True)
-    return _Cost(*(one + (run.depth - 1) * (two - one) for one, two in totals))
-
-
-@lru_cache(maxsize=1024)
-def _cost_at(model_json: str, width: int, depth: int) -> _Cost:
-    model = ModelSpec.model_validate_json(model_json)
-    described, options = catalogue.MODELS[model.name], _options(model)
-    weight_entries = described.weights(width, depth, options)
-    activation_entries = described.activations(width, depth, options)
-    return _Cost(
-        parameters=sum(weight.parameters for weight in weight_entries),
-        forward_flops=sum(entry.flops_per_example for entry in weight_entries)
-        + sum(entry.flops_per_example for entry in activation_entries),
-        recorded=sum(entry.elements_per_example for entry in activation_entries),
-        unrecorded=sum(entry.unrecorded_elements for entry in activation_entries),
-        tensors=len(activation_entries),
-    )
-
-
-def _flops(run: RunSpec) -> float:
-    """Forward and backward are three forwards; the last step is recorded by one more forward."""
-    forward = _cost(run).forward_flops
-    return float(forward) * run.variant.model.batch_size * (3 * run.steps + 1)
-
-
-def _memory_bytes(run: RunSpec) -> int:
-    """Weights, gradients, two moments; activations with their gradients, and those at step 0."""
-    cost = _cost(run)
-    per_example = 3 * cost.recorded + 2 * cost.unrecorded
-    return BYTES_PER_FLOAT * (4 * cost.parameters + per_example * run.variant.model.batch_size)
+def _over_runs(
+    bundles: tuple[PlannedBundle, ...], of: Callable[[RunSpec], dict[TensorKind, int]]
+) -> int:
+    return sum(len(bundle.runs) * sum(of(bundle.runs[0]).values()) for bundle in bundles)
 
 
 def _warnings(spec: StudySpec) -> Iterator[str]:
@@ -162,5 +146,7 @@ def _warnings(spec: StudySpec) -> Iterator[str]:
         yield "2 seeds: the interval has one degree of freedom and is very wide; take at least 3"
     if len(spec.widths) < 4 or spec.widths[-1] < 8 * spec.widths[0]:
         yield "fewer than 4 widths or less than a factor 8 between them: slopes will be uncertain"
+    if spec.batches == "fresh":
+        yield "fresh batches: what changed since step 0 contains that the batch is another one"
     if spec.widths[0] < 64:
         yield f"smallest width {spec.widths[0]}: finite-width effects bend the lines"

@@ -1,24 +1,45 @@
 """What the lab yields and everyone else reads: plain values, no torch, no database."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from muscope.vocabulary import Role, Statistic, TensorKind
 
 
+class Values(NamedTuple):
+    """The statistics of one tensor at one step, in the order of `Statistic`.
+
+    A tuple, because there are a million of them. None is what was not recorded or has no meaning
+    there, such as a change at step 0; nan and infinity are results: divergence.
+    """
+
+    l1: float | None = None
+    rms: float | None = None
+    change: float | None = None
+    mean: float | None = None
+    max_abs: float | None = None
+    contribution: float | None = None
+    spectral: float | None = None
+    stable_rank: float | None = None
+    align_w: float | None = None
+    align_x: float | None = None
+    align_wx: float | None = None
+    underflow: float | None = None
+    overflow: float | None = None
+
+
+PLACES = {statistic: place for place, statistic in enumerate(Statistic)}
+"""Where in `Values` each statistic stands."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """The statistics of one tensor of one member of a bundle at one step.
-
-    Values may be nan or infinite: divergence is a result. `change` is None at step 0, where it
-    has no meaning.
-    """
+    """The statistics of one tensor of one member of a bundle at one step."""
 
     member: int
     tensor: str
     kind: TensorKind
-    l1: float
-    rms: float
-    change: float | None
+    values: Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +52,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """All that one step of a bundle gave: `step` t is the forward after t updates."""
+    """All that one step of a bundle gave: `step` t is the forward after t updates.
+
+    `measurements` is empty at the steps that a long run does not record.
+    """
 
     step: int
     measurements: tuple[Measurement, ...]
@@ -50,16 +74,8 @@ class Sample:
     tensor: str
     role: Role
     kind: TensorKind
-    l1: float
-    rms: float
-    change: float | None
+    values: Values
 
     def value(self, statistic: Statistic) -> float | None:
         """The value of one statistic, None where it was not recorded."""
-        match statistic:
-            case Statistic.L1:
-                return self.l1
-            case Statistic.RMS:
-                return self.rms
-            case Statistic.CHANGE:
-                return self.change
+        return self.values[PLACES[statistic]]

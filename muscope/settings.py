@@ -46,6 +46,10 @@ class Settings(BaseSettings):
     stall_s: float = Field(default=600.0, gt=0)
     threads: int = Field(default=0, ge=0)
     """CPU threads of a worker's training process; 0 means as many as there are cores."""
+    datasets_dir: str = ""
+    """Folder of data files; empty means `datasets` in the data directory."""
+    huggingface_datasets: str = ""
+    """Names of Hugging Face data sets, separated by commas, that studies may ask for."""
 
     @field_validator("data_dir")
     @classmethod
@@ -67,6 +71,19 @@ class Settings(BaseSettings):
     def broker_dir(self) -> Path:
         """Folder of the embedded broker."""
         return self.data_dir / "broker"
+
+    @property
+    def datasets_folder(self) -> Path:
+        """The folder of data files in force, which need not be there."""
+        return (
+            Path(self.datasets_dir).absolute() if self.datasets_dir else self.data_dir / "datasets"
+        )
+
+    @property
+    def huggingface_allowed(self) -> tuple[str, ...]:
+        """The Hugging Face data sets that studies may ask for."""
+        names = (name.strip() for name in self.huggingface_datasets.split(","))
+        return tuple(name for name in names if name)
 
     @property
     def token_file(self) -> Path:

@@ -4,12 +4,14 @@ import hashlib
 import json
 import unicodedata
 from itertools import pairwise, product
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from muscope import catalogue
 from muscope.catalogue import OptionValue, rules
+from muscope.catalogue.optimizers import schedule_complaint
+from muscope.recording import Record
 
 Entry = TypeVar("Entry")
 
@@ -21,7 +23,16 @@ LARGEST_GRID = 20_000
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
 Depth = Annotated[int, Field(ge=1, le=512)]
+Batches: TypeAlias = Literal["fixed", "fresh"]
+"""One batch for all steps and seeds; or one per step, in an order that the seed decides."""
+
 Positive = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+
+
+def silent(default: Entry) -> Entry:
+    """A field that came later: at its default it is left out, so that digests stay (ADR 17)."""
+    field: Entry = Field(default=default, exclude_if=lambda value: value == default)
+    return field
 
 
 class Frozen(BaseModel):
@@ -44,6 +55,19 @@ class OptimizerSpec(Frozen):
         entry = _entry("optimizer", self.name, catalogue.OPTIMIZERS)
         _complete(self, entry.options)
         return self
+
+    @property
+    def title(self) -> str:
+        """Its title and learning rate, and what was chosen otherwise than by default."""
+        entry = catalogue.OPTIMIZERS[self.name]
+        title = f"{entry.title} {self.learning_rate:g}"
+        return _title(title, catalogue.in_words(self.options, entry.options))
+
+    @property
+    def complete(self) -> dict[str, OptionValue]:
+        """Every option with its value, the silent ones too."""
+        known = catalogue.OPTIMIZERS[self.name].options
+        return catalogue.with_defaults(self.options, known)
 
 
 class ParametrizationSpec(Frozen):
@@ -70,11 +94,7 @@ class ParametrizationSpec(Frozen):
     def title(self) -> str:
         """Its title, with what was chosen otherwise than by default: `µP (table3)`."""
         entry = catalogue.PARAMETRIZATION_ENTRIES[self.name]
-        values = [(option, self.complete[option.name]) for option in entry.options]
-        chosen = [
-            f"{value}" for option, value in values if option.allowed and value != option.default
-        ]
-        return f"{entry.title} ({', '.join(chosen)})" if chosen else entry.title
+        return _title(entry.title, catalogue.in_words(self.options, entry.options))
 
     @property
     def zero_readout(self) -> bool:
@@ -96,6 +116,12 @@ class ModelSpec(Frozen):
         entry = _entry("model", self.name, catalogue.MODELS)
         _complete(self, entry.options)
         return self
+
+    @property
+    def title(self) -> str:
+        """Its title, with what was chosen otherwise than by default: `GPT (biases)`."""
+        entry = catalogue.MODELS[self.name]
+        return _title(entry.title, catalogue.in_words(self.options, entry.options))
 
 
 class Arm(Frozen):
@@ -121,17 +147,16 @@ class Variant(Frozen):
     @property
     def label(self) -> str:
         """The variant as a person says it."""
-        model = catalogue.MODELS[self.model.name].title
-        parametrization = self.parametrization.title
-        optimizer = catalogue.OPTIMIZERS[self.optimizer.name].title
-        return f"{model} · {parametrization} · {optimizer} {self.optimizer.learning_rate:g}"
+        model, parametrization = self.model.title, self.parametrization.title
+        return f"{model} · {parametrization} · {self.optimizer.title}"
 
 
 class StudySpec(Frozen):
     """One question: a grid of widths and depths for every variant, frozen at submission.
 
     In a coordinate check a seed is an initialization; the batch is the same for every seed,
-    width and variant. Statistics are recorded at steps 0 to `steps`.
+    width and variant. With fresh batches a seed decides their order too. Statistics are recorded
+    at steps 0 to `steps`.
     """
 
     version: Annotated[int, Field(ge=1, le=1)] = 1
@@ -145,6 +170,8 @@ class StudySpec(Frozen):
     base_depth: Depth | None = None
     seeds: Annotated[int, Field(ge=1, le=64)] = 5
     steps: Annotated[int, Field(ge=1, le=100_000)] = 4
+    record: Record = silent("activations")
+    batches: Batches = silent("fixed")
 
     @field_validator("name")
     @classmethod
@@ -184,6 +211,7 @@ class StudySpec(Frozen):
         if self.run_count > LARGEST_GRID:
             raise ValueError(f"the grid has {self.run_count} runs, more than {LARGEST_GRID}")
         self._check_rules()
+        self._check_schedules()
         seen: set[str] = set()
         for variant in self.variants:
             if variant.key in seen:
@@ -200,6 +228,13 @@ class StudySpec(Frozen):
                 complaint = rules.complaint(choice, optimizer, arm.model.name, options)
                 if complaint:
                     raise ValueError(complaint)
+
+    def _check_schedules(self) -> None:
+        """Every optimizer's schedule fits into the run."""
+        for optimizer in (optimizer for arm in self.arms for optimizer in arm.optimizers):
+            complaint = schedule_complaint(dict(optimizer.options), self.steps)
+            if complaint:
+                raise ValueError(f"optimizer {optimizer.name!r}: {complaint}")
 
     @property
     def variants(self) -> tuple[Variant, ...]:
@@ -229,6 +264,8 @@ class RunSpec(Frozen):
     base_depth: Depth
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)]
     steps: Annotated[int, Field(ge=1, le=100_000)]
+    record: Record = silent("activations")
+    batches: Batches = silent("fixed")
 
 
 def canonical_json(model: BaseModel) -> str:
@@ -246,6 +283,10 @@ def _entry(kind: str, name: str, entries: dict[str, Entry]) -> Entry:
     if name not in entries:
         raise ValueError(f"unknown {kind} {name!r}; allowed: {', '.join(entries)}")
     return entries[name]
+
+
+def _title(title: str, chosen: str) -> str:
+    return f"{title} ({chosen})" if chosen else title
 
 
 def _complete(

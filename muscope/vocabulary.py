@@ -48,11 +48,25 @@ class TensorKind(StrEnum):
 
 
 class Statistic(StrEnum):
-    """One number per tensor and step: mean |x|, root mean square, mean |x_t - x_0|."""
+    """One number per tensor and step; what each is of which kind: docs/statistics.md.
+
+    A column of the database and of the CSV has the same name. The order is that of
+    `records.Values`: append, never reorder.
+    """
 
     L1 = "l1"
     RMS = "rms"
     CHANGE = "change"
+    MEAN = "mean"
+    MAX_ABS = "max_abs"
+    CONTRIBUTION = "contribution"
+    SPECTRAL = "spectral"
+    STABLE_RANK = "stable_rank"
+    ALIGN_W = "align_w"
+    ALIGN_X = "align_x"
+    ALIGN_WX = "align_wx"
+    UNDERFLOW = "underflow"
+    OVERFLOW = "overflow"
 
 
 class CellVerdict(StrEnum):

@@ -4,30 +4,27 @@ Forms, `--help`, plans, rule tables and docs all read this; nothing here imports
 catalogue says of a model by arithmetic, a test compares with the module that the lab builds.
 """
 
-from muscope.catalogue.datasets import DATASETS, DatasetEntry
-from muscope.catalogue.models import MODELS, ActivationEntry, ModelEntry, WeightEntry
+from muscope.catalogue.datasets import DATASETS, DatasetEntry, DatasetUnavailable
+from muscope.catalogue.models import MODELS, ActivationEntry, ModelEntry, WeightEntry, WeightKind
 from muscope.catalogue.optimizers import OPTIMIZERS, OptimizerEntry
 from muscope.catalogue.options import (
     Option,
     Options,
     OptionValue,
     complete_options,
+    in_words,
     with_defaults,
 )
-from muscope.catalogue.parametrizations import (
-    ALL_PARAMETRIZATIONS,
-    PARAMETRIZATION_ENTRIES,
-    ParametrizationEntry,
-)
+from muscope.catalogue.parametrizations import PARAMETRIZATION_ENTRIES, ParametrizationEntry
 
 __all__ = [
-    "ALL_PARAMETRIZATIONS",
     "DATASETS",
     "MODELS",
     "OPTIMIZERS",
     "PARAMETRIZATION_ENTRIES",
     "ActivationEntry",
     "DatasetEntry",
+    "DatasetUnavailable",
     "ModelEntry",
     "Option",
     "OptionValue",
@@ -35,6 +32,8 @@ __all__ = [
     "OptimizerEntry",
     "ParametrizationEntry",
     "WeightEntry",
+    "WeightKind",
     "complete_options",
+    "in_words",
     "with_defaults",
 ]

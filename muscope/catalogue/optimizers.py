@@ -4,9 +4,10 @@ Defaults are those of theory/facts.md, section 3. Weight decay is off everywhere
 check wants it (section 4); Adam's epsilon is tiny, so that it does not act.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from muscope.catalogue.options import Option, Options
+from muscope.catalogue.options import Option, Options, with_defaults
+from muscope.theory import schedules
 from muscope.vocabulary import DecayForm, Role, UpdateFamily
 
 
@@ -15,7 +16,8 @@ class OptimizerEntry:
     """An optimizer with its update family and the learning rate that forms start from.
 
     With a `fallback`, it steps hidden weights only and that optimizer steps the others, with the
-    same learning rate and options: decided by the role of a weight, never by its size.
+    same learning rate and options: decided by the role of a weight, never by its size. One that
+    `draws_labels` needs the gradient on labels from the model's own softmax now and then.
     """
 
     name: str
@@ -26,6 +28,7 @@ class OptimizerEntry:
     options: tuple[Option, ...]
     fallback: str | None = None
     decay: DecayForm = DecayForm.COUPLED
+    draws_labels: bool = False
 
     def for_role(self, role: Role) -> str:
         """The name of the optimizer that steps weights of that role."""
@@ -45,8 +48,8 @@ def _beta1(default: float) -> Option:
     return Option("beta1", default, "Decay of the first moment.", 0.0, _ALMOST_ONE)
 
 
-def _beta2(default: float) -> Option:
-    return Option("beta2", default, "Decay of the second moment.", 0.0, _ALMOST_ONE)
+def _beta2(default: float, help: str = "Decay of the second moment.") -> Option:
+    return Option("beta2", default, help, 0.0, _ALMOST_ONE)
 
 
 def _epsilon(default: float, help: str = "Added to the root of the second moment.") -> Option:
@@ -67,13 +70,28 @@ _MUON = (
     _COUPLED,
 )
 
+SCHEDULE = (
+    Option(
+        "schedule",
+        "constant",
+        "What every learning rate is multiplied by, step for step.",
+        allowed=tuple(schedules.READS),
+        silent=True,
+    ),
+    Option("warmup_steps", 0, "Steps in which the rates rise to 1.", 0, 100_000, silent=True),
+    Option("final_fraction", 0.0, "Where linear, cosine and WSD end.", 0.0, 1.0, silent=True),
+    Option("decay_fraction", 0.1, "Last part of the run, in which WSD decays.", 0, 1, silent=True),
+    Option("half_life_steps", 5000.0, "Of WSD's exponential decay.", 1e-3, 1e6, silent=True),
+)
+"""The options of every optimizer's schedule (docs/schedules.md)."""
+
 _SOAP_FAMILIES = tuple(
     family.value
     for family in (UpdateFamily.ORTHOGONAL, UpdateFamily.ORTHOGONAL_RMS, UpdateFamily.SIGN_LIKE)
 )
 
 OPTIMIZERS: dict[str, OptimizerEntry] = {
-    entry.name: entry
+    entry.name: replace(entry, options=(*entry.options, *SCHEDULE))
     for entry in (
         OptimizerEntry(
             name="adamw",
@@ -195,6 +213,22 @@ OPTIMIZERS: dict[str, OptimizerEntry] = {
             fallback="adamw",
         ),
         OptimizerEntry(
+            name="sophia",
+            title="Sophia-G",
+            help="A momentum over the diagonal of the Gauss-Newton matrix, clipped (Liu 2023).",
+            family=UpdateFamily.SIGN_LIKE,
+            learning_rate=1e-3,
+            options=(
+                _beta1(0.965),
+                _beta2(0.99, "Decay of the curvature, per estimate."),
+                _epsilon(1e-15, "Smallest divisor of the momentum."),
+                Option("gamma", 0.05, "Times the curvature: more of it clips less.", 1e-9, 1e9),
+                Option("hessian_frequency", 10, "Updates between estimates.", 1, 100_000),
+                _COUPLED,
+            ),
+            draws_labels=True,
+        ),
+        OptimizerEntry(
             name="adafactor",
             title="Adafactor",
             help="Factored second moment, rate relative to the weight (Shazeer & Stern 2018).",
@@ -208,3 +242,8 @@ OPTIMIZERS: dict[str, OptimizerEntry] = {
         ),
     )
 }
+
+
+def schedule_complaint(options: Options, steps: int) -> str | None:
+    """Why a run of that many steps cannot follow its schedule, as a sentence; None if it can."""
+    return schedules.complaint(steps, with_defaults(options, SCHEDULE), with_defaults({}, SCHEDULE))

@@ -1,5 +1,6 @@
 """Switches and numbers that a choice may carry: completed with defaults, refused by name."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -10,7 +11,9 @@ Options: TypeAlias = dict[str, OptionValue]
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A switch, a number within [low, high], or one of `allowed`: its default fixes its type.
+    """A switch, a number within [low, high], one of `allowed`, or a word: its default says which.
+
+    A word that is not one of `allowed` matches `pattern`, or is the default.
 
     A `silent` option is left out of a spec at its default: it came after specs were stored, whose
     digests must stay what they were. `with_defaults` fills it in where it is used.
@@ -23,6 +26,7 @@ class Option:
     high: float = 0.0
     allowed: tuple[OptionValue, ...] = ()
     silent: bool = False
+    pattern: str = ""
 
 
 def complete_options(options: Mapping[str, OptionValue], known: tuple[Option, ...]) -> Options:
@@ -45,6 +49,25 @@ def with_defaults(options: Mapping[str, OptionValue], known: tuple[Option, ...])
     return {option.name: options.get(option.name, option.default) for option in known}
 
 
+def in_words(options: Mapping[str, OptionValue], known: tuple[Option, ...]) -> str:
+    """What was chosen otherwise than by default, of words and silent options: `swiglu, biases`."""
+    values = ((option, options.get(option.name, option.default)) for option in known)
+    return ", ".join(
+        _in_words(option, value)
+        for option, value in values
+        if (option.allowed or option.silent) and value != option.default
+    )
+
+
+def _in_words(option: Option, value: OptionValue) -> str:
+    name = option.name.replace("_", " ")
+    if isinstance(value, bool):
+        return name if value else f"no {name}"
+    if isinstance(value, str):
+        return value
+    return f"{name} {value:g}"
+
+
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
 
 
@@ -60,7 +83,13 @@ def _checked(option: Option, value: OptionValue | None) -> OptionValue:
         if value not in option.allowed:
             names = ", ".join(map(str, option.allowed))
             raise ValueError(f"option {option.name!r} must be one of {names}, got {value!r}")
-    elif not isinstance(value, bool | str) and not option.low <= value <= option.high:
+    elif isinstance(value, str):
+        if value != option.default and not re.fullmatch(option.pattern, value):
+            raise ValueError(
+                f"option {option.name!r} must match {option.pattern}, got {value!r:.120}; "
+                f"{option.help}"
+            )
+    elif not isinstance(value, bool) and not option.low <= value <= option.high:
         raise ValueError(
             f"option {option.name!r} must lie between {option.low:g} and {option.high:g}, "
             f"got {value!r}"

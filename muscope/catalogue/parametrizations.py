@@ -1,11 +1,15 @@
 """The parametrizations that can be chosen, with their switches."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 from muscope.catalogue.options import Option
 from muscope.theory import complete_p, everett, lingle, mup, ntk, sp, u_mup
 from muscope.theory.parametrizations import PARAMETRIZATIONS
 from muscope.theory.rule import Parametrization
+
+OperatorSet: TypeAlias = Literal["plain", "unit_scaled"]
+"""What the forward of a model is made of; runs of different operators are not stacked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +26,19 @@ class ParametrizationEntry:
         """The rules."""
         return PARAMETRIZATIONS[self.name]
 
+    @property
+    def operators(self) -> OperatorSet:
+        """The operators that its rules are made for: u-µP's have scales of their own."""
+        return "unit_scaled" if self.name == "u_mup" else "plain"
+
 
 _ZERO_READOUT = "Start the readout at zero (no legal exceptions at initialization)."
+_SP_UNEMBEDDING = Option(
+    "sp_unembedding",
+    False,
+    "Start the readout as SP does, with logits of constant size (an ablation of Lingle 2024).",
+    silent=True,
+)
 _RATES = Option(
     "rates",
     ntk.RATES[0],
@@ -118,6 +133,15 @@ _OPTIONS: dict[str, tuple[Option, ...]] = {
     ),
     "u_mup": (
         _multiplier("alpha_attn_softmax", 1.0, "Multiplies q·k, beside 1/d."),
+        *(
+            replace(_multiplier(name, 1.0, help), silent=True)
+            for name, help in (
+                ("alpha_ffn_act", "Multiplies the input of the feed-forward's nonlinearity."),
+                ("alpha_res", "All branches over the embedding, by their size in the stream."),
+                ("alpha_res_attn_ratio", "Attention branches over feed-forward branches."),
+                ("alpha_loss_softmax", "Multiplies the logits in the loss."),
+            )
+        ),
         Option(
             "readout_constraint",
             u_mup.READOUT_CONSTRAINTS[0],
@@ -134,19 +158,11 @@ def _entry(theory: Parametrization) -> ParametrizationEntry:
         name=theory.name,
         title=theory.title,
         source=theory.source,
-        options=(zero_readout, *_OPTIONS[theory.name]),
+        options=(zero_readout, _SP_UNEMBEDDING, *_OPTIONS[theory.name]),
     )
 
 
-ALL_PARAMETRIZATIONS: dict[str, ParametrizationEntry] = {
+PARAMETRIZATION_ENTRIES: dict[str, ParametrizationEntry] = {
     name: _entry(theory) for name, theory in PARAMETRIZATIONS.items()
 }
-"""What `muscope rules` can print."""
-
-RULES_ONLY = frozenset(("u_mup",))
-"""The lab has no operators with scales of their own in the backward pass."""
-
-PARAMETRIZATION_ENTRIES: dict[str, ParametrizationEntry] = {
-    name: entry for name, entry in ALL_PARAMETRIZATIONS.items() if name not in RULES_ONLY
-}
-"""What a study can ask for."""
+"""What a study can ask for and `muscope rules` can print."""

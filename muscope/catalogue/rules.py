@@ -1,12 +1,16 @@
 """The rule of every weight of a model: where parametrization, optimizer and model meet."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from muscope.catalogue.models import MODELS, WeightEntry
+from muscope.catalogue import unit_scaling
+from muscope.catalogue.models import MODELS, WeightEntry, WeightKind
+from muscope.catalogue.models.transformer import heads
 from muscope.catalogue.optimizers import OPTIMIZERS
 from muscope.catalogue.options import Options, OptionValue, with_defaults
-from muscope.catalogue.parametrizations import ALL_PARAMETRIZATIONS
+from muscope.catalogue.parametrizations import PARAMETRIZATION_ENTRIES
+from muscope.theory import u_mup_scales
 from muscope.theory.rule import Parametrization, WeightDims, WeightRule
 from muscope.vocabulary import DecayForm
 
@@ -31,12 +35,18 @@ class Choice:
     @property
     def theory(self) -> Parametrization:
         """Its rules."""
-        return ALL_PARAMETRIZATIONS[self.name].theory
+        return PARAMETRIZATION_ENTRIES[self.name].theory
 
     @property
     def complete(self) -> Options:
         """Every option with its value."""
-        return with_defaults(self.options, ALL_PARAMETRIZATIONS[self.name].options)
+        return with_defaults(self.options, PARAMETRIZATION_ENTRIES[self.name].options)
+
+    @property
+    def title(self) -> str:
+        """Its name in quotes, with the words among its options: 'mup' (form table3)."""
+        words = ", ".join(f"{k} {v}" for k, v in self.complete.items() if isinstance(v, str))
+        return f"{self.name!r} ({words})" if words else f"{self.name!r}"
 
 
 def dimensions(model: str, options: Options, size: Size) -> dict[str, WeightDims]:
@@ -69,20 +79,160 @@ def weight_rules(
     return rules
 
 
+def attention_scale(parametrization: Choice, model: str, options: Options, size: Size) -> float:
+    """What q.k is multiplied by: the rule's scale or the model's, times the model's alpha.
+
+    1 for a model without attention.
+    """
+    given = MODELS[model].complete(options)
+    if "head_size" not in given:
+        return 1.0
+    here, base = heads(size.width, given).size, heads(size.base_width, given).size
+    scale = {
+        "rule": parametrization.theory.attention_scale(here, base, parametrization.complete),
+        "1/d": 1 / here,
+        "1/sqrt(d)": 1 / math.sqrt(here),
+    }[str(given["attention_scale"])]
+    return scale * float(given["attention_alpha"])
+
+
+def operator_scales(
+    parametrization: Choice, model: str, options: Options, size: Size
+) -> dict[str, float]:
+    """The scales that unit-scaled operators take beside those of weights; plain ones take none."""
+    if PARAMETRIZATION_ENTRIES[parametrization.name].operators == "plain":
+        return {}
+    attention = attention_scale(parametrization, model, options, size)
+    forward = unit_scaling.forward(model, options, size.width, size.depth, attention=attention)
+    return u_mup_scales.scales(forward, parametrization.complete)
+
+
+def residual_multiplier(parametrization: Choice, model: str, options: Options, size: Size) -> float:
+    """What every branch is multiplied by: the rule's number times the model's."""
+    theory, complete = parametrization.theory, parametrization.complete
+    own = float(MODELS[model].complete(options).get("residual_multiplier", 1.0))
+    return own * theory.residual_multiplier(size.depth, size.base_depth, complete)
+
+
+def tied_multiplier(
+    parametrization: Choice, optimizer: str, model: str, options: Options, size: Size
+) -> float:
+    """What the logits of tied embeddings are multiplied by, so that they start as a readout's.
+
+    A readout makes A_out * (W x) with W of the std B_out; the token embedding in its place has the
+    std B_emb, so A = A_out B_out / B_emb (theory/facts.md 2.4). ValueError where the two cannot be
+    one weight.
+    """
+    refusal = _tied_complaint(parametrization, optimizer, model, options)
+    if refusal:
+        raise ValueError(refusal)
+    embedding, readout = _tied(parametrization, optimizer, model, options, size)
+    return readout.multiplier * readout.init_std / embedding.init_std
+
+
 def complaint(parametrization: Choice, optimizer: str, model: str, options: Options) -> str | None:
-    """Why these three do not go together, or None: asked once, of the smallest model."""
+    """Why these three do not go together, or None; the same at every width."""
     theory = parametrization.theory
-    dims = dimensions(model, options, Size(64, 1, 64, 1))
+    dims = dimensions(model, options, _BASE)
     if theory.needs_branches and not any(weight.in_branch for weight in dims.values()):
         return (
             f"parametrization {theory.name!r} scales residual branches, and model {model!r} has "
             "none; take 'mup', which is the same in width"
         )
+    if PARAMETRIZATION_ENTRIES[theory.name].operators == "unit_scaled":
+        uncovered = unit_scaling.complaint(theory.name, model, options)
+        if uncovered:
+            return uncovered
+    if theory.why_no_biases and any(weight.is_bias for weight in dims.values()):
+        return theory.why_no_biases
+    switches = parametrization.complete
+    if switches["zero_readout"] and switches["sp_unembedding"]:
+        return (
+            f"parametrization {theory.name!r}: a readout that starts at zero has no other size; "
+            "of zero_readout and sp_unembedding set one to false"
+        )
     try:
         weight_rules(parametrization, optimizer, dims)
     except ValueError as error:
         return f"optimizer {optimizer!r}: {error}"
+    return _labels_complaint(theory.name, optimizer, model, options) or _tied_complaint(
+        parametrization, optimizer, model, options
+    )
+
+
+def _labels_complaint(name: str, optimizer: str, model: str, options: Options) -> str | None:
+    """Whether labels can be drawn from the model, and their gradient be that of the loss."""
+    if not OPTIMIZERS[optimizer].draws_labels:
+        return None
+    if MODELS[model].complete(options).get("loss") == "mse":
+        return (
+            f"optimizer {optimizer!r} draws labels from the model's softmax, and a model with loss "
+            "'mse' has none: no source gives another way. Set loss to 'cross_entropy', or "
+            "take 'adamw'"
+        )
+    if PARAMETRIZATION_ENTRIES[name].operators == "unit_scaled":
+        return (
+            f"optimizer {optimizer!r} divides a gradient by a curvature, and parametrization "
+            f"{name!r} rescales gradients on their way back, so that they are not the loss's: no "
+            "source gives a rule for its clip. Take 'adamw', or parametrization 'mup'"
+        )
     return None
+
+
+# Wide enough for every number and size of heads; only ratios matter.
+_BASE = Size(2**20, 1, 2**20, 1)
+_LARGE = Size(2**22, 1, 2**20, 1)
+_TIED_IN = {
+    "learning_rate_factor": "learning-rate factors",
+    "weight_decay_factor": "weight-decay factors",
+    "epsilon_factor": "epsilon factors",
+}
+TOKENS, READOUT = "embedding.token", "readout"
+"""The weights that `tied_embeddings` makes one."""
+
+
+def _tied_complaint(
+    parametrization: Choice, optimizer: str, model: str, options: Options
+) -> str | None:
+    """Whether one weight can serve as both: asked of the rules' numbers at two widths."""
+    if not options.get("tied_embeddings"):
+        return None
+    name = parametrization.title
+    if parametrization.complete["zero_readout"]:
+        return (
+            f"parametrization {name}: with tied embeddings a readout that starts at zero is an "
+            "embedding that starts at zero; set zero_readout to false"
+        )
+    pairs = [_tied(parametrization, optimizer, model, options, size) for size in (_BASE, _LARGE)]
+    why = _apart(pairs)
+    return why and (
+        f"parametrization {name} cannot tie embedding and readout with optimizer {optimizer!r}: "
+        f"its rules give them {why}. Take 'mup' with form table8 or table9, 'cerebras' or "
+        "'complete_p', or set tied_embeddings to false"
+    )
+
+
+def _apart(pairs: Sequence[tuple[WeightRule, WeightRule]]) -> str | None:
+    """What embedding and readout do not share: factors, or a ratio of stds that stays."""
+    for field, words in _TIED_IN.items():
+        for embedding, readout in pairs:
+            one, other = getattr(embedding, field), getattr(readout, field)
+            if not math.isclose(one, other):
+                return f"different {words}, {one:.4g} and {other:.4g}"
+    narrow, wide = (readout.init_std / embedding.init_std for embedding, readout in pairs)
+    if not math.isclose(narrow, wide):
+        return f"stds whose ratio changes by {wide / narrow:.4g} when the width is 4 times as large"
+    return None
+
+
+def _tied(
+    parametrization: Choice, optimizer: str, model: str, options: Options, size: Size
+) -> tuple[WeightRule, WeightRule]:
+    """The rules of token embedding and readout as if they were two weights."""
+    dims = dimensions(model, {**options, "tied_embeddings": False}, size)
+    both = {name: dims[name] for name in (TOKENS, READOUT)}
+    rules = weight_rules(parametrization, optimizer, both)
+    return rules[TOKENS], rules[READOUT]
 
 
 def _dims(here: WeightEntry, base: WeightEntry, size: Size) -> WeightDims:
@@ -97,4 +247,7 @@ def _dims(here: WeightEntry, base: WeightEntry, size: Size) -> WeightDims:
         in_branch=here.in_branch,
         writes_stream=here.writes_stream,
         part=here.part,
+        fused_fan_out=here.fused_fan_out,
+        starts_at_zero=here.starts_at_zero,
+        is_bias=here.kind is WeightKind.BIAS,
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import muscope
-from muscope.cli import check, db, doctor, rules, server, submit, up, worker
+from muscope.cli import audit, check, db, doctor, rules, server, submit, up, worker
 
 app = typer.Typer(
     name="muscope",
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 app.command("up")(up.up)
 app.command("check")(check.check)
+app.command("audit")(audit.audit)
 app.command("rules")(rules.rules)
 app.command("submit")(submit.submit)
 app.command("server")(server.server)

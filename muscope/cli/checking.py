@@ -13,7 +13,8 @@ from typing import TextIO
 
 from rich.console import Console
 
-from muscope import catalogue, plan, presets, spec_file
+from muscope import plan, presets, spec_file
+from muscope.catalogue import DatasetUnavailable
 from muscope.cli import cost, preflight
 from muscope.cli.preflight import Refusal
 from muscope.cli.table import verdict_table
@@ -114,6 +115,7 @@ def _train(
         from muscope.verdicts.judge import judge
 
         engine.set_threads(threads)
+        _read_data(spec)
         for arrival in in_process.train(planned.bundles):
             trained.samples.extend(arrival.samples)
             if arrival.step == spec.steps:
@@ -123,6 +125,19 @@ def _train(
                 verdicts = judge(spec, trained.samples, runs_judged=judged, final=final)
             view.show(arrival.bundle, arrival.step, verdicts)
     return trained, verdicts
+
+
+def _read_data(spec: StudySpec) -> None:
+    """Refuse before the training where the data of any model are missing."""
+    from muscope.lab import data  # as above
+
+    settings = Settings()
+    data.use(data.Places(settings.datasets_folder, settings.huggingface_allowed))
+    try:
+        for arm in spec.arms:
+            data.batch(arm.model)
+    except DatasetUnavailable as error:
+        raise Refusal(str(error)) from error
 
 
 def _console(file: TextIO) -> Console:
@@ -212,9 +227,9 @@ def _environment(spec: StudySpec) -> dict[str, str]:
     from muscope.lab import data, environment
 
     here = environment.describe()
-    names = {catalogue.MODELS[arm.model.name].dataset for arm in spec.arms}
+    digests = {data.name(arm.model): data.digest(arm.model) for arm in spec.arms}
     return {
         "torch": here.torch_version,
         "device": here.device,
-        **{f"data {name}": data.digest(name) for name in sorted(names)},
+        **{f"data {name}": digests[name] for name in sorted(digests)},
     }

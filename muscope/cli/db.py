@@ -2,6 +2,8 @@
 
 import typer
 
+from muscope.cli import private
+
 app = typer.Typer(help="The database: create or upgrade its schema.", no_args_is_help=True)
 
 
@@ -11,6 +13,7 @@ def db() -> None:
 
 
 @app.command()
+@private.files()
 def upgrade() -> None:
     """Create the database or bring its schema up to date; safe to repeat.
 

@@ -20,6 +20,7 @@ from muscope.cli.table import verdict_table
 from muscope.settings import Settings
 from muscope.storage import bundles, schema, studies, verdicts, workers
 from muscope.storage.database import Database, open_database
+from muscope.storage.disk import DiskFull
 from muscope.storage.schema import SchemaError
 from muscope.verdicts import acceptance
 
@@ -139,6 +140,8 @@ def _database(settings: Settings) -> Iterator[Database]:
         yield db
     except SchemaError as error:
         raise Refusal(str(error)) from error
+    except DiskFull as error:
+        raise Refusal(f"{db.name}: {error}") from error
     finally:
         db.close()
 

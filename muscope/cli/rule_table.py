@@ -1,6 +1,8 @@
 """Rules as the terminal shows them: a row per kind of weight, then formulas and source."""
 
 import re
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
@@ -9,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from muscope import catalogue
-from muscope.catalogue import Option, OptionValue
+from muscope.catalogue import ModelEntry, Option, Options, OptionValue, ParametrizationEntry, rules
 from muscope.catalogue.rules import Choice, Size, dimensions, weight_rules
 from muscope.theory.rule import ROLES, WeightDims, WeightRule
 from muscope.vocabulary import UpdateFamily
@@ -34,24 +36,26 @@ class RuleTable:
     choice: Choice
     optimizer: str
     model: str
+    model_options: Options
     size: Size
     lines: tuple[Line, ...]
 
     @classmethod
     def of(cls, text: str, optimizer: str, model: str, size: Size) -> "RuleTable":
-        """The table of `NAME[:OPTIONS]`, or ValueError with a sentence."""
-        choice = _choice(text)
+        """The table of `NAME[:OPTIONS]` for a model `NAME[:OPTIONS]`, or ValueError."""
+        choice = choice_of(text)
         _known("optimizer", optimizer, catalogue.OPTIMIZERS)
-        _known("model", model, catalogue.MODELS)
-        dims = dimensions(model, _model_options(model), size)
+        name, given = _named("model", model, catalogue.MODELS)
+        options = catalogue.with_defaults(given, catalogue.MODELS[name].options)
+        _check(choice, optimizer, name, options, size)
+        dims = dimensions(name, options, size)
         entry = catalogue.OPTIMIZERS[optimizer]
-        found = {
-            re.sub(r"\.\d+", ".*", name): Line(name, dims[name], entry.family_of(role), rule)
-            for name, rule in weight_rules(choice, optimizer, dims).items()
-            for role in (dims[name].role,)
+        found = weight_rules(choice, optimizer, dims)
+        lines = {
+            shared: Line(shared, dims[name], entry.family_of(dims[name].role), found[name])
+            for name, shared in _shared_names(dims).items()
         }
-        lines = (Line(name, x.dims, x.family, x.rule) for name, x in found.items())
-        return cls(choice, optimizer, model, size, tuple(lines))
+        return cls(choice, optimizer, name, options, size, tuple(lines.values()))
 
     @property
     def title(self) -> str:
@@ -62,11 +66,17 @@ class RuleTable:
     @property
     def attention_scale(self) -> float | None:
         """What q.k is multiplied by; None for a model without attention."""
-        head_size = _model_options(self.model).get("head_size")
-        if head_size is None:
+        if "head_size" not in self.model_options:
             return None
-        return self.choice.theory.attention_scale(
-            int(head_size), int(head_size), self.choice.complete
+        return rules.attention_scale(self.choice, self.model, self.model_options, self.size)
+
+    @property
+    def tied_multiplier(self) -> float | None:
+        """What the logits of tied embeddings are multiplied by; None where there is a readout."""
+        if not self.model_options.get("tied_embeddings"):
+            return None
+        return rules.tied_multiplier(
+            self.choice, self.optimizer, self.model, self.model_options, self.size
         )
 
     @property
@@ -74,9 +84,12 @@ class RuleTable:
         """What a branch is multiplied by; None where there is none, or not one for all of them."""
         if self.choice.name == "u_mup" or not any(line.dims.in_branch for line in self.lines):
             return None
-        return self.choice.theory.residual_multiplier(
-            self.size.depth, self.size.base_depth, self.choice.complete
-        )
+        return rules.residual_multiplier(self.choice, self.model, self.model_options, self.size)
+
+    @property
+    def operator_scales(self) -> dict[str, float]:
+        """The scales of u-µP's operators beside those of weights; nothing elsewhere."""
+        return rules.operator_scales(self.choice, self.model, self.model_options, self.size)
 
     def data(self) -> dict[str, Any]:
         """Everything as JSON has it."""
@@ -86,11 +99,13 @@ class RuleTable:
             "options": self.choice.complete,
             "optimizer": self.optimizer,
             "model": self.model,
+            "model_options": self.model_options,
             **asdict(self.size),
             "source": self.choice.theory.source,
-            "offered": self.choice.name in catalogue.PARAMETRIZATION_ENTRIES,
             "attention_scale": self.attention_scale,
+            "operator_scales": self.operator_scales,
             "residual_multiplier": self.residual_multiplier,
+            "tied_multiplier": self.tied_multiplier,
             "weights": [
                 {
                     "name": line.name,
@@ -99,7 +114,7 @@ class RuleTable:
                     "fan_in": line.dims.fan_in,
                     "fan_out": line.dims.fan_out,
                     **asdict(line.rule),
-                    "formula": formulas[line.dims.role],
+                    "formula": formulas.get(line.dims.role),
                 }
                 for line in self.lines
             ],
@@ -120,14 +135,33 @@ class RuleTable:
 
     def _footer(self) -> list[RenderableType]:
         formulas = self.choice.theory.formulas(self.choice.complete)
-        said = [f"{role.value}: {formulas[role]}" for role in ROLES]
+        said = [f"{role.value}: {formulas[role]}" for role in ROLES if role in formulas]
         if self.attention_scale is not None:
             said.append(f"attention: q·k times {_number(self.attention_scale)}")
         if self.residual_multiplier is not None:
             said.append(f"residual: every branch times {_number(self.residual_multiplier)}")
-        if self.choice.name not in catalogue.PARAMETRIZATION_ENTRIES:
-            said.append("Rules only: the lab cannot train it.")
+        if self.tied_multiplier is not None:
+            said.append(f"logits: the token embedding times {_number(self.tied_multiplier)}")
+        if self.operator_scales:
+            said += _operators(self.operator_scales)
         return [Text("\n".join((*said, f"source: {self.choice.theory.source}")), style="dim")]
+
+
+def choice_of(text: str) -> Choice:
+    """The parametrization that `NAME[:OPTIONS]` is, or ValueError with a sentence."""
+    return Choice(*_named("parametrization", text, catalogue.PARAMETRIZATION_ENTRIES))
+
+
+def _operators(scales: Mapping[str, float]) -> list[str]:
+    """One number each, but of the branches, which are many, the first and the last."""
+    single = [f"{k} {_number(v)}" for k, v in scales.items() if not k.startswith("branches.")]
+    branches = [_number(v) for k, v in scales.items() if k.startswith("branches.")]
+    said = [f"operators: {', '.join(single)}"]
+    if branches:
+        first_a, first_b, *_, last_a, last_b = branches
+        ends = f"a from {first_a} to {last_a}, b from {first_b} to {last_b}"
+        said.append(f"branches: a f(h) + b h, {ends}")
+    return said
 
 
 def difference(one: RuleTable, other: RuleTable) -> RenderableType:
@@ -143,6 +177,7 @@ def difference(one: RuleTable, other: RuleTable) -> RenderableType:
         for name, a, b in (
             ("attention", one.attention_scale, other.attention_scale),
             ("residual", one.residual_multiplier, other.residual_multiplier),
+            ("logits", one.tied_multiplier, other.tied_multiplier),
         )
         if a is not None and b is not None and not _same(a, b)
     ]
@@ -151,6 +186,21 @@ def difference(one: RuleTable, other: RuleTable) -> RenderableType:
         parts.append(table)
     parts += [Text("\n".join(scales))] if scales else []
     return Group(*parts) if len(parts) > 1 else Group(*parts, Text("no weight differs"))
+
+
+def _shared_names(dims: Mapping[str, WeightDims]) -> dict[str, str]:
+    """The name with stars for numbers that each weight shares with its like: `blocks.*.attn.q`.
+
+    As many stars as leave only weights of equal dimensions under one name.
+    """
+    shared = {name: name for name in dims}
+    for pattern in (r"\.\d+(?=\.[^.]+$)", r"\.\d+"):  # the last number, every number
+        alike: defaultdict[str, set[WeightDims]] = defaultdict(set)
+        for name, of in dims.items():
+            alike[re.sub(pattern, ".*", name)].add(of)
+        starred = {name: re.sub(pattern, ".*", name) for name in dims}
+        shared |= {name: star for name, star in starred.items() if len(alike[star]) == 1}
+    return shared
 
 
 def _grid(*columns: str) -> Table:
@@ -175,35 +225,47 @@ def _number(value: float) -> str:
     return f"{value:.4g}"
 
 
-def _model_options(model: str) -> catalogue.Options:
-    return catalogue.with_defaults({}, catalogue.MODELS[model].options)
+def _check(choice: Choice, optimizer: str, model: str, options: Options, size: Size) -> None:
+    """ValueError with a sentence if there is no such model, or no rule for one of its weights."""
+    for width in (size.width, size.base_width):
+        complaint = catalogue.MODELS[model].check(width, options)
+        if complaint:
+            raise ValueError(f"model {model!r}: {complaint}")
+    refusal = rules.complaint(choice, optimizer, model, options)
+    if refusal:
+        raise ValueError(refusal)
 
 
-def _choice(text: str) -> Choice:
+def _named(
+    kind: str, text: str, entries: Mapping[str, ParametrizationEntry | ModelEntry]
+) -> tuple[str, Options]:
+    """The name and the options of `NAME[:OPTIONS]`, or ValueError with a sentence."""
     name, _, written = text.partition(":")
-    _known("parametrization", name, catalogue.ALL_PARAMETRIZATIONS)
-    known = {option.name: option for option in catalogue.ALL_PARAMETRIZATIONS[name].options}
+    _known(kind, name, entries)
+    known = {option.name: option for option in entries[name].options}
     given: dict[str, OptionValue] = {}
     for part in filter(None, written.split(",")):
         key, _, value = part.partition("=")
         given[key] = _value(known[key], value) if key in known else value
     catalogue.complete_options(given, tuple(known.values()))
-    return Choice(name, given)
+    return name, given
 
 
 def _value(option: Option, text: str) -> OptionValue:
     match option.default:
         case bool():
             return {"true": True, "false": False}.get(text, text)
-        case int() | float():
-            return _parsed(text)
+        case int():
+            return _parsed(int, text)
+        case float():
+            return _parsed(float, text)
         case _:
             return text
 
 
-def _parsed(text: str) -> OptionValue:
+def _parsed(kind: type[int] | type[float], text: str) -> OptionValue:
     try:
-        return float(text)
+        return kind(text)
     except ValueError:
         return text
 
@@ -212,6 +274,6 @@ def _typed(value: OptionValue) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value}"
 
 
-def _known(kind: str, name: str, entries: dict[str, Any]) -> None:
+def _known(kind: str, name: str, entries: Mapping[str, object]) -> None:
     if name not in entries:
         raise ValueError(f"unknown {kind} {name!r}; allowed: {', '.join(entries)}")

@@ -14,7 +14,10 @@ def rules(
         str, typer.Option(metavar="NAME[:OPTIONS]", help=f"Whose rules to print. {_OPTIONS}")
     ] = "mup",
     optimizer: Annotated[str, typer.Option(help="The optimizer that trains the model.")] = "adamw",
-    model: Annotated[str, typer.Option(help="The model: gpt or mlp.")] = "gpt",
+    model: Annotated[
+        str,
+        typer.Option(metavar="NAME[:OPTIONS]", help="The model, such as gpt:norm_gains=vector."),
+    ] = "gpt",
     width: Annotated[int, typer.Option(min=1, help="Width of the model.")] = 1024,
     depth: Annotated[int, typer.Option(min=1, help="Its blocks or hidden layers.")] = 4,
     base_width: Annotated[
@@ -46,6 +49,8 @@ def rules(
       muscope rules --parametrization sp --diff mup --optimizer muon
 
       muscope rules --parametrization mup:form=table3 --diff mup:form=table8 --model mlp
+
+      muscope rules --optimizer sgd --model gpt:biases=true,norm_gains=vector
 
     Exit code 2: there are no such rules; the sentence says what there is.
     """

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from muscope.cli import private
+
 if TYPE_CHECKING:
     import socket
 
@@ -15,6 +17,7 @@ SETTING_EXIT = 2
 SCHEMA_EXIT = 3
 
 
+@private.files()
 def server(
     host: Annotated[
         str | None, typer.Option(help="Address to listen on [MUSCOPE_HOST, 127.0.0.1].")

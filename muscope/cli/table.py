@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from muscope.reports import formats
-from muscope.verdicts.types import Cell, TensorVerdict, VariantVerdict
-from muscope.vocabulary import CellVerdict, Statistic
+from muscope.verdicts.types import DECIDING, Cell, TensorVerdict, VariantVerdict
+from muscope.vocabulary import CellVerdict, Statistic, TensorKind
 
 STYLES = {
     CellVerdict.FLAT: "green",
@@ -25,15 +25,25 @@ STYLES = {
     CellVerdict.ZERO: "dim",
     CellVerdict.DIVERGED: "bold white on red",
 }
-NAMES = {Statistic.L1: "size", Statistic.CHANGE: "change", Statistic.RMS: "rms"}
-SHOWN = (Statistic.L1, Statistic.CHANGE)
+NAMES = {
+    Statistic.L1: "size",
+    Statistic.CHANGE: "change",
+    Statistic.RMS: "rms",
+    Statistic.CONTRIBUTION: "contribution",
+}
+SHORT_NAMES = NAMES | {Statistic.CONTRIBUTION: "contr."}
 SLOPE_WIDTH = len("+0.00↗ ")
 VERDICT_WIDTH = len("? inconclusive")
 
 
 def verdict_table(verdicts: Sequence[VariantVerdict]) -> RenderableType:
     """Every variant's slope table, a legend, and the summary with its verdict and worst tensor."""
-    slopes = [SlopeTable(verdict) for verdict in verdicts if verdict.cells]
+    slopes = [
+        SlopeTable(verdict, kind)
+        for verdict in verdicts
+        for kind in DECIDING
+        if any(tensor.kind is kind for tensor in verdict.tensors)
+    ]
     return Group(*slopes, _legend(verdicts), Rule(style="dim"), _summary(verdicts))
 
 
@@ -47,25 +57,35 @@ class SlopeTable:
     """Tensor × step of one variant; of many steps it shows as many as the terminal is wide."""
 
     verdict: VariantVerdict
+    kind: TensorKind
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The variant with its verdict, then a row per tensor."""
-        names = {(t.tensor, t.depth): self._name(t) for t in self.verdict.tensors}
+        tensors = [tensor for tensor in self.verdict.tensors if tensor.kind is self.kind]
+        names = {(t.tensor, t.depth): self._name(t) for t in tensors}
         room = options.max_width - max(map(len, names.values())) - VERDICT_WIDTH - 2
         columns = self._columns(max(2, room // SLOPE_WIDTH))
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-        table.add_column("\ntensor", no_wrap=True)
+        table.add_column(f"\n{self._noun}", no_wrap=True)
         for statistic, step in columns:
-            header = f"{NAMES[statistic]}\nstep {step}"
+            header = f"{SHORT_NAMES[statistic]}\nstep {step}"
             table.add_column(header, justify="right", no_wrap=True, min_width=SLOPE_WIDTH - 1)
         table.add_column("\nverdict", no_wrap=True)
-        cells = {(c.tensor, c.depth, c.statistic, c.step): c for c in self.verdict.cells}
-        for tensor in self.verdict.tensors:
+        cells = {(c.tensor, c.depth, c.statistic, c.step): c for c in self._cells}
+        for tensor in tensors:
             key = (tensor.tensor, tensor.depth)
             slopes = [_slope(cells.get((*key, *column))) for column in columns]
             table.add_row(names[key], *slopes, badge(tensor.verdict))
         yield Text.assemble((self.verdict.label, "bold"), "   ", _sentence(self.verdict))
         yield Padding(table, (0, 0, 1, 0))
+
+    @property
+    def _noun(self) -> str:
+        return "tensor" if self.kind is TensorKind.ACTIVATION else self.kind.value
+
+    @property
+    def _cells(self) -> list[Cell]:
+        return [cell for cell in self.verdict.cells if cell.kind is self.kind]
 
     def _name(self, tensor: TensorVerdict) -> str:
         if _several_depths(self.verdict):
@@ -73,10 +93,12 @@ class SlopeTable:
         return tensor.tensor
 
     def _columns(self, most: int) -> list[tuple[Statistic, int]]:
-        """The first steps and the last of both statistics; size has one step more, step 0."""
+        """The first steps and the last of what decides; size has one step more, step 0."""
         columns: list[tuple[Statistic, int]] = []
-        for statistic, share in zip(SHOWN, ((most + 1) // 2, most // 2), strict=True):
-            own = (cell for cell in self.verdict.cells if cell.statistic is statistic)
+        shown = DECIDING[self.kind]
+        for number, statistic in enumerate(shown):
+            share = (most - number + len(shown) - 1) // len(shown)
+            own = (cell for cell in self._cells if cell.statistic is statistic)
             steps = sorted({cell.step for cell in own})
             kept = steps if len(steps) <= share else [*steps[: share - 1], steps[-1]]
             columns.extend((statistic, step) for step in kept)
@@ -137,7 +159,8 @@ def _sentence(verdict: VariantVerdict) -> Text:
 
 
 def _where(cell: Cell) -> str:
-    return f"{NAMES[cell.statistic]} of {cell.tensor} at step {cell.step}"
+    place = "" if cell.kind is TensorKind.ACTIVATION else f"{cell.kind} "
+    return f"{NAMES[cell.statistic]} of {place}{cell.tensor} at step {cell.step}"
 
 
 def _interval(cell: Cell) -> str:

@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
+from muscope.cli import private
 
+
+@private.files()
 def up(
     demo: Annotated[
         bool | None,

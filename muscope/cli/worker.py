@@ -1,11 +1,13 @@
 """`muscope worker`: execute what is queued."""
 
-import os
 from typing import Annotated
 
 import typer
 
+from muscope.cli import private
 
+
+@private.files()
 def worker(
     name: Annotated[
         str, typer.Option(help="Name of this worker; workers of one machine need different names.")
@@ -23,13 +25,13 @@ def worker(
 
     Exit codes:
       0  it was stopped
+      1  the disk of the database is full
       3  there is no database, or not one for this version
     """
-    # Celery reads this when it is imported: SIGTERM then hands the running bundle back
-    os.environ["REMAP_SIGTERM"] = "SIGQUIT"
     # --help must not wait for Celery and SQLAlchemy
     from muscope.cli import log
     from muscope.settings import Settings
+    from muscope.storage.disk import DiskFull
     from muscope.storage.schema import SchemaError
     from muscope_worker import app
 
@@ -39,3 +41,6 @@ def worker(
     except SchemaError as error:
         typer.echo(f"muscope worker: {error}", err=True)
         raise typer.Exit(3) from error
+    except DiskFull as error:
+        typer.echo(f"muscope worker: {error}", err=True)
+        raise typer.Exit(1) from error

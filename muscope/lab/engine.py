@@ -5,16 +5,18 @@ import os
 from collections.abc import Iterator, Sequence
 
 import torch
+from torch import Tensor
 
-from muscope.lab import data
+from muscope.costs import BYTES_PER_FLOAT
+from muscope.lab import feed, parametrize
 from muscope.lab.environment import device
 from muscope.lab.models import build
-from muscope.lab.models.model import Batch
+from muscope.lab.probes import Reading
 from muscope.lab.stack import Outcome, Stack
-from muscope.plan import BYTES_PER_FLOAT, activations, weights
-from muscope.records import Measurement, Progress, StepRecord
+from muscope.plan import activations, weights
+from muscope.recording import RATIOS
+from muscope.records import PLACES, Measurement, Progress, StepRecord, Values
 from muscope.spec import RunSpec
-from muscope.vocabulary import TensorKind
 
 CPU_STACK_BYTES = 128 * 2**20
 """Weights and activations of a stack on a CPU: larger ones run slower, as measured on 2 cores."""
@@ -48,11 +50,9 @@ def _stacks(members: tuple[RunSpec, ...]) -> list[Stack]:
     run = members[0]
     spec = run.variant.model
     model = build(spec.name, run.width, run.depth, dict(spec.options))
-    batch = Batch(*(part.to(device()) for part in data.batch(spec)))
     size = _stack_size(members)
-    return [
-        Stack(model, batch, members[first : first + size]) for first in range(0, len(members), size)
-    ]
+    groups = [members[first : first + size] for first in range(0, len(members), size)]
+    return [Stack(model, feed.of(group), group) for group in groups]
 
 
 def _stack_size(members: tuple[RunSpec, ...]) -> int:
@@ -70,26 +70,36 @@ def _stack_size(members: tuple[RunSpec, ...]) -> int:
 
 def _record(step: int, outcomes: list[Outcome]) -> StepRecord:
     """Everything crosses to the host here, in one copy."""
-    losses = torch.cat([outcome.losses for outcome in outcomes]).double()
-    statistics = torch.cat([outcome.statistics for outcome in outcomes])
-    names = outcomes[0].names
-    table = torch.cat((losses[:, None], statistics.flatten(1)), dim=1).tolist()
+    readings = outcomes[0].readings
+    table = torch.cat([_columns(outcome) for outcome in outcomes]).tolist()
     return StepRecord(
         step=step,
         measurements=tuple(
-            Measurement(
-                member=member,
-                tensor=name,
-                kind=TensorKind.ACTIVATION,
-                l1=row[3 * index + 1],
-                rms=row[3 * index + 2],
-                change=row[3 * index + 3] if step else None,
-            )
+            Measurement(member, reading.tensor, reading.kind, values)
             for member, row in enumerate(table)
-            for index, name in enumerate(names)
+            for reading, values in zip(readings, _values(readings, row), strict=True)
         ),
         progress=tuple(Progress(member, row[0]) for member, row in enumerate(table)),
     )
+
+
+def _columns(outcome: Outcome) -> Tensor:
+    """The loss and every statistic: (members, columns), float64."""
+    statistics = [reading.values for reading in outcome.readings]
+    return torch.cat([outcome.losses.double()[:, None], *statistics], dim=1)
+
+
+def _values(readings: Sequence[Reading], row: Sequence[float]) -> Iterator[Values]:
+    """The statistics of one member, reading by reading; a ratio of zeros is no number."""
+    column = 1  # after the loss
+    for reading in readings:
+        values: list[float | None] = [None] * len(PLACES)
+        for statistic in reading.statistics:
+            value = row[column]
+            if statistic not in RATIOS or math.isfinite(value):
+                values[PLACES[statistic]] = value
+            column += 1
+        yield Values._make(values)
 
 
 def _check_same_shape(members: Sequence[RunSpec]) -> None:
@@ -102,8 +112,8 @@ def _check_same_shape(members: Sequence[RunSpec]) -> None:
             if value != shapes[0][name]:
                 raise ValueError(
                     f"member {member} has {name} {value} where member 0 has {shapes[0][name]}; "
-                    "members trained together may differ in parametrization, learning rate, base "
-                    "and seed only"
+                    "members trained together may differ in parametrization (of the same "
+                    "operators), learning rate, base and seed only"
                 )
 
 
@@ -111,8 +121,11 @@ def _shape(run: RunSpec) -> dict[str, object]:
     optimizer = run.variant.optimizer
     return {
         "model": run.variant.model.model_dump(),
+        "operators": parametrize.operators(run),
         "optimizer": {"name": optimizer.name, "options": optimizer.options},
         "width": run.width,
         "depth": run.depth,
         "steps": run.steps,
+        "record": run.record,
+        "batches": run.batches,
     }

@@ -1,13 +1,14 @@
 """From a run to numbers: the rule of every weight, its first values, its scalars for the update."""
 
-import hashlib
-
 import torch
 from torch import Tensor
 
+from muscope.catalogue import PARAMETRIZATION_ENTRIES, Options, WeightEntry
 from muscope.catalogue import rules as catalogue_rules
+from muscope.catalogue.parametrizations import OperatorSet
 from muscope.catalogue.rules import Choice, Size, weight_rules
-from muscope.lab.models.model import Weight
+from muscope.lab import streams
+from muscope.lab.models.operators import ATTENTION, BRANCHES, READOUT
 from muscope.spec import RunSpec
 from muscope.theory.rule import WeightDims, WeightRule
 
@@ -20,35 +21,56 @@ def rules(run: RunSpec) -> dict[str, WeightRule]:
 
 def dimensions(run: RunSpec) -> dict[str, WeightDims]:
     """The dimensions of every weight, here and in the base model."""
-    model = run.variant.model
-    size = Size(run.width, run.depth, run.base_width, run.base_depth)
-    return catalogue_rules.dimensions(model.name, dict(model.options), size)
+    return catalogue_rules.dimensions(*_model(run), _size(run))
+
+
+def multipliers(run: RunSpec) -> dict[str, float]:
+    """What everything is multiplied by in the forward: weights, branches, q.k, operators."""
+    found = {name: rule.multiplier for name, rule in rules(run).items()}
+    if run.variant.model.options.get("tied_embeddings"):
+        choice, optimizer = _choice(run), run.variant.optimizer.name
+        found[READOUT] = catalogue_rules.tied_multiplier(
+            choice, optimizer, *_model(run), _size(run)
+        )
+    found |= {BRANCHES: residual_multiplier(run), ATTENTION: attention_scale(run)}
+    return found | catalogue_rules.operator_scales(_choice(run), *_model(run), _size(run))
+
+
+def operators(run: RunSpec) -> OperatorSet:
+    """What the run's forward is made of."""
+    return PARAMETRIZATION_ENTRIES[run.variant.parametrization.name].operators
 
 
 def attention_scale(run: RunSpec) -> float:
-    """What q.k is multiplied by; the head size is the same in the base model, heads are added."""
-    head_size = int(run.variant.model.options.get("head_size", 1))
-    choice = _choice(run)
-    return choice.theory.attention_scale(head_size, head_size, choice.complete)
+    """What q.k is multiplied by."""
+    return catalogue_rules.attention_scale(_choice(run), *_model(run), _size(run))
 
 
 def residual_multiplier(run: RunSpec) -> float:
     """What every branch is multiplied by before it is added to the stream."""
-    choice = _choice(run)
-    return choice.theory.residual_multiplier(run.depth, run.base_depth, choice.complete)
+    return catalogue_rules.residual_multiplier(_choice(run), *_model(run), _size(run))
 
 
-def initial(name: str, weight: Weight, *, seed: int, init_std: float) -> Tensor:
-    """N(0, init_std^2) from a stream of the weight's own.
+def initial(weight: WeightEntry, rule: WeightRule, *, seed: int) -> Tensor:
+    """start / multiplier + N(0, init_std^2), the draws from a stream of the weight's own.
 
     The stream is decided by seed and name: parametrizations of equal shape scale the same draws,
     and one weight more or less changes no other.
     """
-    if init_std == 0:
-        return torch.zeros(weight.shape)
-    stream = hashlib.sha256(f"init:{seed}:{name}".encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(stream[:8], "big"))
-    return torch.randn(weight.shape, generator=generator) * init_std
+    start = torch.full(weight.shape, weight.start / rule.multiplier)
+    if rule.init_std == 0:
+        return start
+    generator = streams.generator(f"init:{seed}:{weight.name}")
+    return start + torch.randn(weight.shape, generator=generator) * rule.init_std
+
+
+def _model(run: RunSpec) -> tuple[str, Options]:
+    model = run.variant.model
+    return model.name, dict(model.options)
+
+
+def _size(run: RunSpec) -> Size:
+    return Size(run.width, run.depth, run.base_width, run.base_depth)
 
 
 def _choice(run: RunSpec) -> Choice:

@@ -1,28 +1,69 @@
-"""The statistics of an activation, per member of a stack."""
+"""How large a tensor is, per member of a stack; every number is in float64.
 
-from collections.abc import Mapping
+Right to a relative 1e-6: float32 sums stay short or pairwise. rms is infinite beyond 1e19, whose
+square float32 cannot hold.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-Activations = Mapping[str, Tensor]
-"""By name; the leading dimension of each tensor counts the members."""
+from muscope.vocabulary import Statistic, TensorKind
 
 
-def statistics(now: Activations, first: Activations) -> Tensor:
-    """l1, rms and change since `first` of every activation: (members, activations, 3), float64.
+class Reading(NamedTuple):
+    """Statistics of one tensor of every member of a stack: values (members, statistics)."""
 
-    Right to a relative 1e-6: float32 sums stay short or pairwise. rms is infinite beyond 1e19,
-    whose square float32 cannot hold.
-    """
-    return torch.stack([_statistics(now[name], first[name]) for name in now], dim=1)
+    kind: TensorKind
+    tensor: str
+    statistics: tuple[Statistic, ...]
+    values: Tensor
 
 
-def _statistics(now: Tensor, first: Tensor) -> Tensor:
-    """mean |x_t|, sqrt(mean x_t^2), mean |x_t - x_0|: (members, 3)."""
-    l1 = now.flatten(1).abs().mean(1).double()
+def rms(now: Tensor) -> Tensor:
+    """sqrt(mean x^2): (members,)."""
     # The norm of a row is faster than a sum of squares; the rows are added up in float64.
     rows = torch.linalg.vector_norm(now, dim=-1).flatten(1).double()  # (members, rows)
-    rms = (rows.square().mean(1) / now.shape[-1]).sqrt()
-    change = (now - first).abs_().flatten(1).mean(1).double()
-    return torch.stack((l1, rms, change), dim=1)
+    found: Tensor = (rows.square().mean(1) / now.shape[-1]).sqrt()
+    return found
+
+
+def mean_abs(now: Tensor) -> Tensor:
+    """mean |x|: (members,)."""
+    return now.flatten(1).abs().mean(1).double()
+
+
+def _mean(now: Tensor) -> Tensor:
+    return now.flatten(1).mean(1).double()
+
+
+def _max_abs(now: Tensor) -> Tensor:
+    # amax hands a nan on, which a maximum is when any of its numbers is none
+    return now.flatten(1).abs().amax(1).double()
+
+
+_SIZES: Mapping[Statistic, Callable[[Tensor], Tensor]] = {
+    Statistic.L1: mean_abs,
+    Statistic.RMS: rms,
+    Statistic.MEAN: _mean,
+    Statistic.MAX_ABS: _max_abs,
+}
+
+
+def sizes(now: Tensor, first: Tensor, statistics: Sequence[Statistic]) -> dict[Statistic, Tensor]:
+    """Of these statistics the sizes and the change since `first`, each (members,).
+
+    Tensors of lower precision are measured in float32: sums of theirs would round to their digits.
+    """
+    now, first = now.float(), first.float()
+    found = {name: _SIZES[name](now) for name in statistics if name in _SIZES}
+    if Statistic.CHANGE in statistics:
+        found[Statistic.CHANGE] = mean_abs(now - first)
+    return found
+
+
+def reading(kind: TensorKind, tensor: str, found: Mapping[Statistic, Tensor]) -> Reading:
+    """The numbers (members,) of one tensor as columns."""
+    return Reading(kind, tensor, tuple(found), torch.stack(tuple(found.values()), dim=1))

@@ -1,108 +1,185 @@
 """Members of one shape stepped as one: every weight has a leading dimension that counts them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import grad_and_value, vmap
+from torch.func import grad, grad_and_value, vmap
 
-from muscope.lab import optimizers, parametrize, probes
+from muscope.catalogue import OPTIMIZERS, WeightEntry, with_defaults
+from muscope.lab import curvature, optimizers, parametrize, precision
 from muscope.lab.environment import device
-from muscope.lab.models.model import BRANCHES, Batch, Model, Parameters
-from muscope.lab.optimizers.optimizer import Rates, State
+from muscope.lab.feed import Feed
+from muscope.lab.models.model import Batch, Model
+from muscope.lab.models.operators import READOUT, Parameters
+from muscope.lab.models.unit_scaled import OPERATORS
+from muscope.lab.observer import Observer, Seen
+from muscope.lab.optimizers.optimizer import CurvatureOptimizer, Rates, State
+from muscope.lab.probes import Reading
+from muscope.plan import weights
+from muscope.recording import recorded_steps
 from muscope.spec import RunSpec
+from muscope.theory import schedules
 from muscope.theory.rule import WeightRule
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one step gave: losses (members,), statistics (members, activations, 3), their names."""
+    """What one step gave: losses (members,), and the readings if the step is recorded."""
 
     losses: Tensor
-    statistics: Tensor
-    names: tuple[str, ...]
+    readings: tuple[Reading, ...]
+
+
+class Forward(NamedTuple):
+    """What a forward leaves beside its loss: activations, and inputs of weights if asked."""
+
+    activations: dict[str, Tensor]
+    inputs: dict[str, Tensor]
 
 
 class Stack:
-    """Members with their weights, the optimizer's state, and the activations at step 0."""
+    """Members with their weights, the optimizer's state, and who observes them."""
 
-    def __init__(self, model: Model, batch: Batch, members: Sequence[RunSpec]) -> None:
+    def __init__(self, model: Model, feed: Feed, members: Sequence[RunSpec]) -> None:
         rules = [parametrize.rules(member) for member in members]
         optimizer = members[0].variant.optimizer
-        self.model, self.batch = model, batch
-        self.parameters = _parameters(model, members, rules)
-        self.rates = {name: _rates(name, members, rules) for name in model.weights}
+        self.model, self.feed = model, feed
+        self.entries = {entry.name: entry for entry in weights(members[0])}
+        self.operators = OPERATORS[parametrize.operators(members[0])]
+        self.precision = precision.of(members[0])
+        self.parameters = _parameters(self.entries, members, rules)
+        self.rates = {name: _rates(name, members, rules) for name in self.entries}
         self.optimizers = {
-            name: optimizers.build(optimizer.name, dict(optimizer.options), weight.role)
-            for name, weight in model.weights.items()
+            name: optimizers.build(optimizer.name, dict(optimizer.options), entry.role)
+            for name, entry in self.entries.items()
         }
         self.state: dict[str, State] = {
             name: self.optimizers[name].start(weight)
             for name, weight in self.parameters.weights.items()
         }
-        self.first: dict[str, Tensor] = {}
+        described = OPTIMIZERS[optimizer.name]
+        self.optimizer_options = with_defaults(dict(optimizer.options), described.options)
+        self.decay, self.steps = described.decay, members[0].steps
+        self.seeds = [member.seed for member in members]
+        self.observer = Observer(members[0].record, self.entries, self.parameters.multipliers)
+        self.recorded = frozenset(recorded_steps(self.steps))
         self.step = 0
 
     def measure(self) -> Outcome:
         """The losses and statistics of a forward, without an update."""
+        if self.observer.needs_gradients:
+            return self._differentiated()[1]
         with torch.no_grad():
-            losses, taps = vmap(self._loss)(*self.parameters)
-        return self._outcome(losses, taps)
+            losses, forward = self._of_all(self._loss)
+        return self._outcome(losses, forward, {})
 
     def advance(self) -> Outcome:
         """The losses and statistics of a forward, then one update."""
-        differentiate = vmap(grad_and_value(self._loss, has_aux=True))
-        gradients, (losses, taps) = differentiate(*self.parameters)
-        outcome = self._outcome(losses, taps)
+        gradients, outcome, logits = self._differentiated()
+        self._take_in_curvature(logits)
+        self.observer.before_update(self.parameters.weights)
         self._update(gradients)
         return outcome
 
-    def _loss(
-        self, weights: dict[str, Tensor], multipliers: dict[str, Tensor], attention_scale: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of one member and its activations."""
-        taps: dict[str, Tensor] = {}
-        parameters = Parameters(weights, multipliers, attention_scale)
-        loss = self.model.loss(parameters, self.batch, taps.__setitem__)
-        return loss, taps
+    def _differentiated(self) -> tuple[dict[str, Tensor], Outcome, Tensor]:
+        """The gradients, what was measured, and the logits (members, ..., classes)."""
+        differentiate = grad_and_value(self._loss, has_aux=True)
+        gradients, (losses, forward) = self._of_all(differentiate)
+        outcome = self._outcome(losses, forward, gradients)
+        return gradients, outcome, forward.activations[READOUT]
 
-    def _outcome(self, losses: Tensor, taps: dict[str, Tensor]) -> Outcome:
-        self.first = self.first or taps
-        return Outcome(losses, probes.statistics(taps, self.first), tuple(taps))
+    def _of_all(self, of_one: Callable[..., Any]) -> Any:
+        """What a function of one member gives for all of them, on the batches of this step."""
+        dimensions = (0, 0, self.feed.dimension)
+        return vmap(of_one, in_dims=dimensions)(*self.parameters, self.feed.at(self.step))
+
+    def _loss(
+        self, weights: dict[str, Tensor], multipliers: dict[str, Tensor], batch: Batch
+    ) -> tuple[Tensor, Forward]:
+        """The loss of one member, and what its forward leaves."""
+        operators = self.operators(
+            self.entries,
+            Parameters(weights, multipliers),
+            record_inputs=self.observer.needs_inputs,
+            product=self.precision.product,
+        )
+        with self.precision.computing():
+            loss = self.model.loss(operators, batch)
+        return loss, Forward(operators.activations, operators.inputs)
+
+    def _outcome(self, losses: Tensor, forward: Forward, gradients: dict[str, Tensor]) -> Outcome:
+        if self.step not in self.recorded:
+            return Outcome(losses, ())
+        seen = Seen(forward.activations, dict(self.parameters.weights), gradients, forward.inputs)
+        with torch.no_grad():
+            return Outcome(losses, self.observer.observe(seen))
+
+    def _take_in_curvature(self, logits: Tensor) -> None:
+        """What some optimizers want to know before some updates (lab/curvature.py)."""
+        update = self.step + 1
+        wanting = {
+            name: optimizer
+            for name, optimizer in self.optimizers.items()
+            if isinstance(optimizer, CurvatureOptimizer) and optimizer.wants_curvature(update)
+        }
+        if wanting:
+            labels = curvature.drawn_labels(logits, seeds=self.seeds, step=self.step)
+            gradients = self._gradients_on(labels)
+            for name, optimizer in wanting.items():
+                estimate = curvature.diagonal(gradients[name], labels)
+                self.state[name] = optimizer.with_curvature(self.state[name], estimate)
+
+    def _gradients_on(self, labels: Tensor) -> dict[str, Tensor]:
+        """The gradients of the loss on labels (members, ...) of the batches of this step."""
+        inputs, dimensions = self.feed.at(self.step).inputs, (0, 0, self.feed.dimension, 0)
+        of_all = vmap(grad(self._loss_on), in_dims=dimensions)
+        gradients: dict[str, Tensor] = of_all(*self.parameters, inputs, labels)
+        return gradients
+
+    def _loss_on(
+        self,
+        weights: dict[str, Tensor],
+        multipliers: dict[str, Tensor],
+        inputs: Tensor,
+        labels: Tensor,
+    ) -> Tensor:
+        return self._loss(weights, multipliers, Batch(inputs, labels))[0]
 
     def _update(self, gradients: dict[str, Tensor]) -> None:
         self.step += 1
-        weights = self.parameters.weights
+        factor = schedules.factor(self.step, self.steps, self.optimizer_options)
+        values = self.parameters.weights
         for name, gradient in gradients.items():
-            weights[name], self.state[name] = self.optimizers[name].update(
-                weights[name],
+            values[name], self.state[name] = self.optimizers[name].update(
+                values[name],
                 gradient,
                 state=self.state[name],
-                rates=self.rates[name],
+                rates=self.rates[name].scheduled(factor, self.decay),
                 step=self.step,
             )
 
 
 def _parameters(
-    model: Model, members: Sequence[RunSpec], rules: Sequence[dict[str, WeightRule]]
+    entries: Mapping[str, WeightEntry],
+    members: Sequence[RunSpec],
+    rules: Sequence[dict[str, WeightRule]],
 ) -> Parameters:
-    weights = {
+    values = {
         name: torch.stack(
             [
-                parametrize.initial(name, weight, seed=run.seed, init_std=rule[name].init_std)
+                parametrize.initial(entry, rule[name], seed=run.seed)
                 for run, rule in zip(members, rules, strict=True)
             ]
         ).to(device())
-        for name, weight in model.weights.items()
+        for name, entry in entries.items()
     }
-    multipliers = {name: _scalars([rule[name].multiplier for rule in rules]) for name in weights}
-    multipliers[BRANCHES] = _scalars([parametrize.residual_multiplier(run) for run in members])
-    return Parameters(
-        weights=weights,
-        multipliers={name: column for name, column in multipliers.items() if (column != 1).any()},
-        attention_scale=_scalars([parametrize.attention_scale(run) for run in members]),
-    )
+    found = [parametrize.multipliers(run) for run in members]
+    columns = {name: _scalars([member[name] for member in found]) for name in found[0]}
+    # What is 1 for all is left out.
+    return Parameters(values, {name: of for name, of in columns.items() if (of != 1).any()})
 
 
 def _rates(name: str, members: Sequence[RunSpec], rules: Sequence[dict[str, WeightRule]]) -> Rates:

@@ -65,6 +65,7 @@ class CoordinateCheckInfo:
     panels: tuple[Panel, ...]
     steps_recorded: int
     is_over: bool = False
+    kind: TensorKind = TensorKind.ACTIVATION
 
     @property
     def measured_widths(self) -> list[int]:
@@ -83,22 +84,27 @@ def info(
     statistic: Statistic,
     *,
     spec: StudySpec,
+    kind: TensorKind = TensorKind.ACTIVATION,
     title: str = "",
     tensor: str = "",
     is_over: bool = False,
 ) -> CoordinateCheckInfo:
-    """Collect the picture of one variant from its samples; `tensor` narrows it to one."""
+    """Collect the picture of one variant from its samples; `tensor` narrows it to one.
+
+    A statistic with a sign is drawn by its size, as it is judged.
+    """
     values: dict[tuple[int, int], dict[tuple[str, Role], dict[int, list[float]]]]
     values = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for sample in samples:
         value = sample.value(statistic)
-        wanted = sample.kind is TensorKind.ACTIVATION and tensor in ("", sample.tensor)
+        wanted = sample.kind is kind and tensor in ("", sample.tensor)
         if value is not None and wanted:
             key = (sample.tensor, sample.role)
-            values[sample.depth, sample.step][key][sample.width].append(value)
+            values[sample.depth, sample.step][key][sample.width].append(abs(value))
     recorded = sorted({step for _, step in values})
     steps = set(_spread(recorded))
-    cells = {_cell_key(cell): cell for cell in verdict.cells} if verdict else {}
+    judged = verdict.cells if verdict else ()
+    cells = {_cell_key(cell): cell for cell in judged if cell.kind is kind}
     panels = tuple(
         Panel(
             step=step,
@@ -113,6 +119,7 @@ def info(
     )
     return CoordinateCheckInfo(
         title=title or (verdict.label if verdict else ""),
+        kind=kind,
         statistic=statistic,
         widths=spec.widths,
         seeds=spec.seeds,

@@ -29,6 +29,16 @@ STATISTIC_AXES = {
     Statistic.L1: "mean |x|",
     Statistic.RMS: "root mean square of x",
     Statistic.CHANGE: "mean |xₜ − x₀|",
+    Statistic.MEAN: "|mean of x|",
+    Statistic.MAX_ABS: "max |x|",
+    Statistic.CONTRIBUTION: "mean |A (Wₜ − W₀) x₀|",
+    Statistic.SPECTRAL: "‖A W‖ ∕ √(fan_out ∕ fan_in)",
+    Statistic.STABLE_RANK: "‖W‖²F ∕ ‖W‖²",
+    Statistic.ALIGN_W: "|alignment of Wₜ − W₀ and x₀|",
+    Statistic.ALIGN_X: "|alignment of W₀ and xₜ − x₀|",
+    Statistic.ALIGN_WX: "|alignment of Wₜ − W₀ and xₜ − x₀|",
+    Statistic.UNDERFLOW: "share that underflows",
+    Statistic.OVERFLOW: "share that overflows",
 }
 
 # Plotly writes <sup> with an inline style, which the page's content security policy refuses

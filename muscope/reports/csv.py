@@ -4,10 +4,10 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 
-from muscope.records import Sample
+from muscope.records import Sample, Values
 
 HEADER = (
-    "variant", "width", "depth", "seed", "step", "tensor", "role", "kind", "l1", "rms", "change",
+    "variant", "width", "depth", "seed", "step", "tensor", "role", "kind", *Values._fields,
 )  # fmt: skip
 RISKY_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet runs text that starts like this as a formula."""
@@ -24,7 +24,7 @@ def row(sample: Sample) -> tuple[object, ...]:
     """A sample in the order of the header."""
     return (
         sample.variant, sample.width, sample.depth, sample.seed, sample.step, sample.tensor,
-        sample.role.value, sample.kind.value, sample.l1, sample.rms, sample.change,
+        sample.role.value, sample.kind.value, *sample.values,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import math
 from datetime import datetime
 
-from muscope.vocabulary import CellVerdict, Statistic
+from muscope.vocabulary import CellVerdict, Statistic, TensorKind
 
 SIGNS = {
     CellVerdict.FLAT: "→",
@@ -15,10 +15,19 @@ SIGNS = {
 }
 STATISTIC_TITLES = {
     Statistic.L1: "size (l1)",
-    Statistic.CHANGE: "change since step 0",
     Statistic.RMS: "size (rms)",
+    Statistic.CHANGE: "change since step 0",
+    Statistic.MEAN: "mean",
+    Statistic.MAX_ABS: "largest entry",
+    Statistic.CONTRIBUTION: "contribution",
+    Statistic.SPECTRAL: "spectral norm",
+    Statistic.STABLE_RANK: "stable rank",
+    Statistic.ALIGN_W: "alignment of its change",
+    Statistic.ALIGN_X: "alignment with its input’s change",
+    Statistic.ALIGN_WX: "alignment of both changes",
+    Statistic.UNDERFLOW: "underflow",
+    Statistic.OVERFLOW: "overflow",
 }
-
 
 _LARGE = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _BYTES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
@@ -34,9 +43,10 @@ def words(value: str) -> str:
     return value.replace("_", " ")
 
 
-def statistic_title(statistic: Statistic) -> str:
-    """What a statistic measures, with its short name."""
-    return STATISTIC_TITLES[statistic]
+def statistic_title(statistic: Statistic, kind: TensorKind = TensorKind.ACTIVATION) -> str:
+    """What a statistic measures, and of what unless it is an activation."""
+    title = STATISTIC_TITLES[statistic]
+    return title if kind is TensorKind.ACTIVATION else f"{title} of {kind.value}s"
 
 
 def slope(value: float | None) -> str:

@@ -12,16 +12,21 @@ from markupsafe import Markup
 
 from muscope import __version__, assets
 from muscope.plots import coordinate_check, drawing
+from muscope.recording import STATISTICS
 from muscope.records import Sample
 from muscope.reports import card, slope_table, templating
 from muscope.reports.card import Card
 from muscope.reports.slope_table import SlopeTable
 from muscope.spec import StudySpec
 from muscope.verdicts.types import VariantVerdict
-from muscope.vocabulary import RunState, Statistic
+from muscope.vocabulary import RunState, Statistic, TensorKind
 
-STATISTICS = (Statistic.CHANGE, Statistic.L1)
-"""What a report draws and tabulates: the two that decide verdicts."""
+SHOWN = (
+    (TensorKind.ACTIVATION, Statistic.CHANGE),
+    (TensorKind.ACTIVATION, Statistic.L1),
+    (TensorKind.WEIGHT, Statistic.CONTRIBUTION),
+)
+"""What a report draws and tabulates where it was recorded: the statistics that decide verdicts."""
 STYLES = ("css/tokens.css", "css/components.css", "css/report.css", "vendor/plotly.css")
 SCRIPTS = ("vendor/plotly-cartesian.min.js", "js/draw.js", "js/report.js")
 
@@ -67,6 +72,7 @@ class Chart:
     """A figure with its summary in words; `figure` is None where the page fetches it."""
 
     title: str
+    kind: TensorKind
     statistic: Statistic
     summary: str
     url: str = ""
@@ -105,10 +111,10 @@ def content(report: ReportInput, charts: Sequence[Chart]) -> Content:
         cards=card.cards(report.spec, report.verdicts, is_over=report.is_over),
         tables=tuple(
             slope_table.slope_table(
-                verdict, statistic, standing=card.standing(verdict, is_over=report.is_over)
+                verdict, statistic, kind, standing=card.standing(verdict, is_over=report.is_over)
             )
             for verdict in report.verdicts
-            for statistic in STATISTICS
+            for kind, statistic in shown(report.spec)
         ),
         runs=tuple(report.runs),
         labels={variant.key: variant.label for variant in report.spec.variants},
@@ -116,6 +122,12 @@ def content(report: ReportInput, charts: Sequence[Chart]) -> Content:
         spec_yaml=spec_yaml(report.spec),
         charts=tuple(charts),
     )
+
+
+def shown(spec: StudySpec) -> list[tuple[TensorKind, Statistic]]:
+    """What of SHOWN this study records."""
+    recorded = STATISTICS[spec.record]
+    return [(kind, name) for kind, name in SHOWN if name in recorded.get(kind, ())]
 
 
 def render(report: ReportInput) -> str:
@@ -144,18 +156,20 @@ def drawn_charts(report: ReportInput) -> tuple[Chart, ...]:
     for variant in report.spec.variants:
         key = variant.key
         samples = [sample for sample in report.samples if sample.variant == key]
-        for statistic in STATISTICS:
+        for kind, statistic in shown(report.spec):
             found = coordinate_check.info(
                 samples,
                 judged.get(key),
                 statistic,
                 spec=report.spec,
+                kind=kind,
                 title=variant.label,
                 is_over=report.is_over,
             )
             charts.append(
                 Chart(
                     title=variant.label,
+                    kind=kind,
                     statistic=statistic,
                     summary=coordinate_check.summary(found),
                     figure=drawing.figure(found),

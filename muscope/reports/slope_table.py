@@ -1,10 +1,10 @@
 """The slope table: tensor × step for one statistic, with notes on what is excused."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from muscope.verdicts.types import Cell, TensorVerdict, VariantVerdict
-from muscope.vocabulary import CellVerdict, Role, Statistic
+from muscope.verdicts.types import DECIDING, Cell, TensorVerdict, VariantVerdict
+from muscope.vocabulary import CellVerdict, Role, Statistic, TensorKind
 
 HARMLESS = (CellVerdict.FLAT, CellVerdict.ZERO)
 
@@ -36,6 +36,7 @@ class SlopeTable:
 
     variant: str
     label: str
+    kind: TensorKind
     statistic: Statistic
     steps: tuple[int, ...]
     rows: tuple[Row, ...]
@@ -43,39 +44,66 @@ class SlopeTable:
     several_depths: bool
     standing: str
 
+    @property
+    def deciding(self) -> tuple[Statistic, ...]:
+        """The statistics that a tensor of this kind is judged by; of some kinds by none."""
+        return DECIDING.get(self.kind, ())
 
-def slope_table(verdict: VariantVerdict, statistic: Statistic, *, standing: str = "") -> SlopeTable:
+    @property
+    def flat_is_right(self) -> bool:
+        """Whether a departure from flat is a fault; a weight, say, may well shrink with width."""
+        sizes = (Statistic.L1, Statistic.RMS)
+        is_size = self.kind is TensorKind.ACTIVATION and self.statistic in sizes
+        return is_size or self.statistic in self.deciding
+
+
+def slope_table(
+    verdict: VariantVerdict,
+    statistic: Statistic,
+    kind: TensorKind = TensorKind.ACTIVATION,
+    *,
+    standing: str = "",
+) -> SlopeTable:
     """The cells of one statistic by tensor, verdicts unchanged; `standing` is what they lack."""
-    cells = {
-        (cell.tensor, cell.depth, cell.step): cell
-        for cell in verdict.cells
-        if cell.statistic is statistic
-    }
+    own = [cell for cell in verdict.cells if cell.kind is kind]
+    cells = {(c.tensor, c.depth, c.step): c for c in own if c.statistic is statistic}
     steps = tuple(sorted({step for _, _, step in cells}))
     notes = tuple(dict.fromkeys(c.exception for c in cells.values() if c.exception))
+    judged = {(t.tensor, t.depth): t for t in verdict.tensors if t.kind is kind}
     rows = tuple(
-        Row(
-            tensor=tensor.tensor,
-            role=tensor.role,
-            depth=tensor.depth,
-            verdict=tensor.verdict,
-            decided_by=_decided_by(_deciding(tensor)),
-            slots=tuple(
-                _slot(cells.get((tensor.tensor, tensor.depth, step)), notes, _deciding(tensor))
-                for step in steps
-            ),
-        )
-        for tensor in verdict.tensors
+        _row(place, judged.get((place.tensor, place.depth)), cells, steps, notes)
+        for place in {(cell.tensor, cell.depth): cell for cell in own}.values()
     )
     return SlopeTable(
         variant=verdict.variant,
         label=verdict.label,
+        kind=kind,
         statistic=statistic,
         steps=steps,
         rows=rows,
         notes=notes,
         several_depths=len({row.depth for row in rows}) > 1,
         standing=standing,
+    )
+
+
+def _row(
+    place: Cell,
+    judged: TensorVerdict | None,
+    cells: Mapping[tuple[str, int, int], Cell],
+    steps: Sequence[int],
+    notes: Sequence[str],
+) -> Row:
+    """The tensor of any of its cells, with its own verdict if it has one."""
+    deciding = _deciding(judged) if judged else None
+    found = (cells.get((place.tensor, place.depth, step)) for step in steps)
+    return Row(
+        tensor=place.tensor,
+        role=place.role,
+        depth=place.depth,
+        verdict=judged.verdict if judged else None,
+        decided_by=_decided_by(deciding),
+        slots=tuple(_slot(cell, notes, deciding) for cell in found),
     )
 
 

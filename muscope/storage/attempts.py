@@ -56,6 +56,22 @@ def waiting(conn: Connection) -> int:
     return int(conn.execute(query).scalar_one())
 
 
+def given_back(conn: Connection, study_id: str) -> str | None:
+    """Why the latest attempt at a bundle that waits again has ended."""
+    query = (
+        select(attempt.c.end_reason)
+        .join(bundle, bundle.c.id == attempt.c.bundle_id)
+        .where(
+            bundle.c.study_id == study_id,
+            bundle.c.state == BundleState.QUEUED,
+            attempt.c.attempt_no == bundle.c.attempt_no,
+        )
+        .order_by(attempt.c.ended_at.desc())
+        .limit(1)
+    )
+    return conn.execute(query).scalar()
+
+
 def surroundings(conn: Connection, study_id: str) -> list[Surroundings]:
     """On what the finished attempts of a study ran, each combination once."""
     columns = (

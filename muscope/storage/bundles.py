@@ -1,7 +1,7 @@
 """The queue: claim a bundle, keep its lease alive, let its execution end. One winner each time."""
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Select, func, insert, or_, select, update
 from muscope import plan
 from muscope.spec import RunSpec
 from muscope.storage import endings
+from muscope.storage.counting import Counted, Incomplete, Outcome, count
 from muscope.storage.database import now
-from muscope.storage.digest import RunDigest
 from muscope.storage.endings import Execution, Reason
 from muscope.storage.events import NewEvent, append_all, moment
 from muscope.storage.leases import (
@@ -23,12 +23,12 @@ from muscope.storage.leases import (
     lock_study,
     prove,
 )
-from muscope.storage.measurements import tallies
-from muscope.storage.tables import attempt, bundle, measurement, progress, run, study, tensor
+from muscope.storage.tables import attempt, bundle, run, study, tensor
 from muscope.vocabulary import AttemptState, BundleState, RunState, StudyIntent
 
 __all__ = [
     "Claim",
+    "Counted",
     "Incomplete",
     "LeaseLost",
     "LiveAttempt",
@@ -36,6 +36,7 @@ __all__ = [
     "Outcome",
     "cancelled",
     "claim",
+    "count",
     "describe_attempt",
     "fail",
     "finish",
@@ -46,22 +47,6 @@ __all__ = [
     "mark_sent",
     "queued_ids",
 ]
-
-
-class Incomplete(RuntimeError):
-    """What the database holds is not what the attempt says it wrote: success is not believed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a worker says of a run at its end; finish() counts after it."""
-
-    run_id: int
-    state: RunState
-    row_count: int
-    digest: str
-    first_nonfinite_step: int | None = None
-    first_nonfinite_tensor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,37 +80,26 @@ def claim(
 ) -> Claim | None:
     """Take the oldest queued bundle of the open study that has the fewest running ones.
 
-    The update is guarded: whoever loses the race for a bundle looks for another.
+    The update is guarded: whoever loses the race for a bundle looks for another, and lets go of
+    the study's lock before, since nobody may hold the locks of two.
     """
     while (candidate := conn.execute(_next_bundle()).first()) is not None:
+        race = conn.begin_nested()
         lock_study(conn, candidate.study_id)
         token = secrets.token_hex(16)
-        taken = conn.execute(
-            update(bundle)
-            .where(
-                bundle.c.id == candidate.id,
-                bundle.c.state == BundleState.QUEUED,
-                bundle.c.study_id.in_(_open_studies()),
-            )
-            .values(
-                state=BundleState.RUNNING,
-                attempt_no=bundle.c.attempt_no + 1,
-                lease_token=token,
-                lease_until=now() + lease_s,
-                worker_id=worker_id,
-                not_before=None,
-            )
-            .returning(bundle.c.attempt_no)
-        ).first()
-        if taken is not None:
-            values: dict[str, str | int] = {
-                "worker_id": worker_id,
-                "pid": pid,
-                "code_version": code_version,
-            }
-            attempt_id = _begin_attempt(conn, candidate.id, taken.attempt_no, values)
-            execution = Execution(candidate.study_id, candidate.id, attempt_id)
-            return _claim(conn, execution, taken.attempt_no, token)
+        attempt_no = _take(conn, candidate.id, worker_id=worker_id, token=token, lease_s=lease_s)
+        if attempt_no is None:
+            race.rollback()
+            continue
+        race.commit()
+        values: dict[str, str | int] = {
+            "worker_id": worker_id,
+            "pid": pid,
+            "code_version": code_version,
+        }
+        attempt_id = _begin_attempt(conn, candidate.id, attempt_no, values)
+        execution = Execution(candidate.study_id, candidate.id, attempt_id)
+        return _claim(conn, execution, attempt_no, token)
     return None
 
 
@@ -161,10 +135,11 @@ def heartbeat(conn: Connection, claim: Claim, *, lease_s: float, step: int | Non
     return bool(renewed.cancel_requested)
 
 
-def finish(conn: Connection, claim: Claim, outcomes: Sequence[Outcome]) -> None:
-    """Let a bundle end with results, after counting every row of every run in the database."""
+def finish(conn: Connection, claim: Claim, counted: Counted) -> None:
+    """Let a bundle end with results, of which every row was counted in the database."""
     prove(conn, claim)
-    _check_complete(conn, claim, outcomes)
+    assert counted.attempt_id == claim.attempt_id
+    outcomes = counted.outcomes
     before = {row.id: row.state for row in endings.open_runs(conn, claim.bundle_id)}
     for outcome in outcomes:
         conn.execute(
@@ -201,8 +176,10 @@ def cancelled(conn: Connection, claim: Claim) -> None:
     endings.cancel_bundle(conn, claim.study_id, claim.bundle_id)
 
 
-def hand_back(conn: Connection, claim: Claim) -> None:
-    """The worker stops gracefully: back to the queue, and nothing is counted."""
+def hand_back(
+    conn: Connection, claim: Claim, *, reason: str = "handed back", back_off_s: float = 0.0
+) -> None:
+    """The worker stops, or cannot record: back to the queue, and nothing is counted."""
     prove(conn, claim)
     row = conn.execute(
         select(bundle.c.cancel_requested).where(bundle.c.id == claim.bundle_id)
@@ -211,8 +188,8 @@ def hand_back(conn: Connection, claim: Claim) -> None:
         cancelled(conn, claim)
         return
     execution = _execution(claim)
-    endings.end_attempt(conn, execution, AttemptState.SUPERSEDED, reason="handed back")
-    endings.requeue(conn, execution)
+    endings.end_attempt(conn, execution, AttemptState.SUPERSEDED, reason=reason)
+    endings.requeue(conn, execution, back_off_s=back_off_s)
 
 
 def lost(conn: Connection, attempt_id: int, *, reason: str, counts_as_loss: bool) -> None:
@@ -273,6 +250,29 @@ def _next_bundle() -> Select[int, str]:
     )
 
 
+def _take(
+    conn: Connection, bundle_id: int, *, worker_id: str, token: str, lease_s: float
+) -> int | None:
+    """The number of the attempt that begins, or None when somebody else was faster."""
+    return conn.execute(
+        update(bundle)
+        .where(
+            bundle.c.id == bundle_id,
+            bundle.c.state == BundleState.QUEUED,
+            bundle.c.study_id.in_(_open_studies()),
+        )
+        .values(
+            state=BundleState.RUNNING,
+            attempt_no=bundle.c.attempt_no + 1,
+            lease_token=token,
+            lease_until=now() + lease_s,
+            worker_id=worker_id,
+            not_before=None,
+        )
+        .returning(bundle.c.attempt_no)
+    ).scalar()
+
+
 def _begin_attempt(
     conn: Connection, bundle_id: int, attempt_no: int, values: dict[str, str | int]
 ) -> int:
@@ -307,62 +307,8 @@ def _claim(conn: Connection, execution: Execution, attempt_no: int, token: str) 
 def _tensor_ids(conn: Connection, study_id: str, spec: RunSpec) -> dict[str, int]:
     query = select(tensor.c.id, tensor.c.name, tensor.c.role).where(tensor.c.study_id == study_id)
     ids = {(row.name, row.role): row.id for row in conn.execute(query)}
-    return {entry.name: ids[entry.name, entry.role.value] for entry in plan.activations(spec)}
+    return {entry.name: ids[entry.name, entry.role.value] for entry in plan.tensors(spec)}
 
 
 def _execution(claim: Claim) -> Execution:
     return Execution(claim.study_id, claim.bundle_id, claim.attempt_id)
-
-
-def _check_complete(conn: Connection, claim: Claim, outcomes: Sequence[Outcome]) -> None:
-    members = {member.run_id: member.spec for member in claim.members}
-    if sorted(outcome.run_id for outcome in outcomes) != sorted(members):
-        raise Incomplete(
-            f"bundle {claim.bundle_id} has the runs {sorted(members)}, "
-            f"outcomes came for {sorted(outcome.run_id for outcome in outcomes)}"
-        )
-    counted = tallies(conn, claim.attempt_id, members)
-    diverged = _runs_with_nonfinite(conn, claim.attempt_id, list(members))
-    for outcome in outcomes:
-        spec = members[outcome.run_id]
-        _check_counted(outcome, spec, counted[outcome.run_id])
-        _check_state(outcome, diverged=outcome.run_id in diverged)
-
-
-def _check_counted(outcome: Outcome, spec: RunSpec, counted: RunDigest) -> None:
-    planned = (spec.steps + 1) * len(plan.activations(spec))
-    if not outcome.row_count == counted.count == planned:
-        raise Incomplete(
-            f"run {outcome.run_id}: the plan asks for {planned} measurements, the worker wrote "
-            f"{outcome.row_count}, the database holds {counted.count}"
-        )
-    if outcome.digest != counted.hex():
-        raise Incomplete(
-            f"run {outcome.run_id}: the worker's digest is {outcome.digest}, "
-            f"that of the rows in the database {counted.hex()}"
-        )
-
-
-def _check_state(outcome: Outcome, *, diverged: bool) -> None:
-    expected = RunState.DIVERGED if diverged else RunState.FINISHED
-    if outcome.state is not expected:
-        raise Incomplete(
-            f"run {outcome.run_id} was reported {outcome.state.value}, "
-            f"its rows say {expected.value}"
-        )
-
-
-def _runs_with_nonfinite(conn: Connection, attempt_id: int, run_ids: list[int]) -> set[int]:
-    found: set[int] = set()
-    for table in (measurement, progress):
-        query = (
-            select(table.c.run_id)
-            .distinct()
-            .where(
-                table.c.run_id.in_(run_ids),
-                table.c.attempt_id == attempt_id,
-                table.c.nonfinite != 0,
-            )
-        )
-        found.update(conn.execute(query).scalars())
-    return found

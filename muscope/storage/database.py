@@ -14,10 +14,21 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from muscope.settings import Settings
+from muscope.storage import disk
 
 BUSY_TIMEOUT_S = 10.0
 CONNECTIONS = 20
 """Per engine and process: half the threads of a web server may wait for the other half."""
+ALIVE = {
+    "connect_timeout": int(BUSY_TIMEOUT_S),
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,  # milliseconds
+}
+"""libpq's words: a Postgres that has gone is noticed within half a lease, not after two hours."""
+POOL_TIMEOUT_S = 5.0
+"""So long a thread waits for one of them to become free."""
 
 
 class Database:
@@ -103,13 +114,16 @@ def clock(conn: Connection) -> float:
 
 
 def _postgres_engine(url: str) -> Engine:
-    return create_engine(
+    engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=CONNECTIONS // 2,
         max_overflow=CONNECTIONS // 2,
+        pool_timeout=POOL_TIMEOUT_S,
         pool_pre_ping=True,  # a connection may have died with the database it led to
-        connect_args={"connect_timeout": int(BUSY_TIMEOUT_S)},
+        connect_args=ALIVE,
     )
+    disk.tell(engine)
+    return engine
 
 
 def _sqlite_engines(url: str) -> tuple[Engine, Engine]:
@@ -133,8 +147,10 @@ def _sqlite_engine(url: str, begin: str, pragmas: tuple[str, ...]) -> Engine:
         url,
         pool_size=CONNECTIONS // 2,
         max_overflow=CONNECTIONS // 2,
+        pool_timeout=POOL_TIMEOUT_S,
         connect_args={"timeout": BUSY_TIMEOUT_S},
     )
+    disk.tell(engine)
 
     @event.listens_for(engine, "connect")
     def _connect(connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:

@@ -4,9 +4,11 @@ import hashlib
 import math
 import struct
 
+from muscope.records import Values
 from muscope.vocabulary import TensorKind
 
-_NUMBERS = struct.Struct("<q3d?")
+_FIRST = struct.Struct("<q3d?")
+_ALL = struct.Struct(f"<qH{len(Values._fields)}d")
 
 
 class RunDigest:
@@ -18,19 +20,10 @@ class RunDigest:
         self.count = 0
         self._sum = 0
 
-    def add(  # noqa: PLR0917 - called a million times, in the order of the columns
-        self,
-        step: int,
-        tensor: str,
-        kind: TensorKind,
-        l1: float,
-        rms: float,
-        change: float | None,
-    ) -> None:
+    def add(self, step: int, tensor: str, kind: TensorKind, values: Values) -> None:
         """Take one measurement in."""
-        numbers = (_plain(l1), _plain(rms), 0.0 if change is None else _plain(change))
         key = f"{tensor}\n{kind.value}\n".encode()
-        packed = key + _NUMBERS.pack(step, *numbers, change is None)
+        packed = key + (_pack_first(step, values) or _pack_all(step, values))
         row = hashlib.blake2b(packed, digest_size=8).digest()
         self._sum = (self._sum + int.from_bytes(row, "little")) % 2**64
         self.count += 1
@@ -38,6 +31,21 @@ class RunDigest:
     def hex(self) -> str:
         """The digest in 16 hexadecimal digits."""
         return f"{self._sum:016x}"
+
+
+def _pack_first(step: int, values: Values) -> bytes | None:
+    """A row of l1, rms and change alone, as version 0.1.0 packed it: stored digests stay right."""
+    l1, rms, change, *others = values
+    if l1 is None or rms is None or others.count(None) < len(others):
+        return None
+    numbers = (_plain(l1), _plain(rms), 0.0 if change is None else _plain(change))
+    return _FIRST.pack(step, *numbers, change is None)
+
+
+def _pack_all(step: int, values: Values) -> bytes:
+    """Any row: which statistics it has, as bits, and all of them."""
+    present = sum(1 << place for place, value in enumerate(values) if value is not None)
+    return _ALL.pack(step, present, *(0.0 if v is None else _plain(v) for v in values))
 
 
 def _plain(value: float) -> float:

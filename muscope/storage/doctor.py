@@ -191,7 +191,7 @@ def _wrong_results(conn: Connection) -> Iterator[str]:
         if tally.hex() != row.digest:
             yield f"Run {row.id} has the digest {row.digest}, its rows have {tally.hex()}."
         spec = RunSpec.model_validate_json(row.spec_json)
-        planned = (spec.steps + 1) * len(plan.activations(spec))
+        planned = plan.rows(spec)
         is_result = row.state in (RunState.FINISHED, RunState.DIVERGED)
         if is_result and tally.count != planned:
             yield f"Run {row.id} is {row.state} with {tally.count} of {planned} measurements."

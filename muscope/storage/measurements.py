@@ -1,7 +1,7 @@
 """Measurements: written once per key under a lease, read as what counts."""
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias, cast
 
 from sqlalchemy import (
     ColumnElement,
@@ -16,7 +16,7 @@ from sqlalchemy import (
     update,
 )
 
-from muscope.records import Measurement, Progress, Sample, StepRecord
+from muscope.records import Measurement, Progress, Sample, StepRecord, Values
 from muscope.storage import events, nonfinite
 from muscope.storage.database import now
 from muscope.storage.digest import RunDigest
@@ -35,12 +35,14 @@ __all__ = [
 ]
 
 CSV_HEADER = (
-    "variant", "width", "depth", "seed", "step", "tensor", "role", "kind", "l1", "rms", "change",
+    "variant", "width", "depth", "seed", "step", "tensor", "role", "kind", *Values._fields,
 )  # fmt: skip
 
-_L1, _RMS, _CHANGE = map(nonfinite.MEASUREMENT_COLUMNS.index, ("l1", "rms", "change"))
+_COORDINATES = len(CSV_HEADER) - len(Values._fields)
+_BITS = tuple(map(nonfinite.MEASUREMENT_COLUMNS.index, Values._fields))
+"""Where the bits of each statistic are; the columns came in another order than the statistics."""
 _TRAIN_LOSS = nonfinite.PROGRESS_COLUMNS.index("train_loss")
-_MEASURED = ("l1", "rms", "change", "nonfinite")
+_MEASURED = (*Values._fields, "nonfinite")
 _PROGRESSED = ("train_loss", "nonfinite")
 
 Key: TypeAlias = tuple[int | float | str | None, ...]
@@ -66,7 +68,8 @@ def write(conn: Connection, claim: Claim, record: StepRecord) -> None:
     A commit of which nobody knows whether it happened is simply repeated.
     """
     prove(conn, claim)
-    measured = [_measured(claim, record.step, entry) for entry in record.measurements]
+    places = _recorded(record.measurements)
+    measured = [_measured(claim, record.step, entry, places) for entry in record.measurements]
     progressed = [_progressed(claim, record.step, entry) for entry in record.progress]
     targets = (
         _Target(measurement, ("run_id", "tensor_id", "kind"), _MEASURED, measured),
@@ -85,33 +88,38 @@ def write(conn: Connection, claim: Claim, record: StepRecord) -> None:
     events.append(conn, claim.study_id, "step", data=data)
 
 
-def samples(conn: Connection, study_id: str, *, variant: str | None = None) -> list[Sample]:
+def samples(
+    conn: Connection, study_id: str, *, variant: str | None = None, kind: TensorKind | None = None
+) -> list[Sample]:
     """What readers see: the rows of accepted attempts, and of live ones while they run."""
-    return [_sample(row) for row in conn.execute(_shown(study_id, variant))]
+    query = _shown(study_id)
+    if variant is not None:
+        query = query.where(run.c.variant == variant)
+    if kind is not None:
+        query = query.where(measurement.c.kind == kind)
+    return [_sample(row) for row in conn.execute(query)]
 
 
 def csv_rows(conn: Connection, study_id: str) -> Iterator[tuple[str | int | float | None, ...]]:
     """The samples as rows under CSV_HEADER, streamed."""
-    query = _shown(study_id, None).execution_options(yield_per=2_000)
+    query = _shown(study_id).execution_options(yield_per=2_000)
     for row in conn.execute(query):
-        coordinates = (row.variant, row.width, row.depth, row.seed, row.step)
-        yield (*coordinates, row.tensor, row.role, row.kind, *_statistics(row))
+        coordinates = cast(tuple[str | int, ...], row[:_COORDINATES])
+        yield (*coordinates, *_values(row))
 
 
 def tallies(conn: Connection, attempt_id: int, run_ids: Iterable[int]) -> dict[int, RunDigest]:
     """Count and digest of the rows that an attempt left in the database, by run."""
     found = {run_id: RunDigest() for run_id in run_ids}
-    columns = (measurement.c[name] for name in ("run_id", "step", "kind", *_MEASURED))
+    columns = (measurement.c[name] for name in ("run_id", "step", "kind"))
     query = (
-        select(*columns, tensor.c.name.label("tensor"))
+        select(*columns, tensor.c.name.label("tensor"), *_numbers())
         .join(tensor, tensor.c.id == measurement.c.tensor_id)
         .where(measurement.c.run_id.in_(found), measurement.c.attempt_id == attempt_id)
         .execution_options(yield_per=2_000)
     )
     for row in conn.execute(query):
-        l1, rms, change = _statistics(row)
-        kind = TensorKind(row.kind)
-        found[row.run_id].add(row.step, row.tensor, kind, l1, rms, change)
+        found[row.run_id].add(row.step, row.tensor, TensorKind(row.kind), _values(row))
     return found
 
 
@@ -130,11 +138,12 @@ def shown_attempt() -> ColumnElement[int]:
     return func.coalesce(run.c.accepted_attempt, live)
 
 
-def _shown(study_id: str, variant: str | None) -> Select[*tuple[object, ...]]:
+def _shown(study_id: str) -> Select[*tuple[object, ...]]:
+    """Coordinates in the order of CSV_HEADER, then what `_numbers` names."""
     grid = (run.c.variant, run.c.width, run.c.depth, run.c.seed)
-    numbers = (measurement.c[name] for name in ("step", "kind", *_MEASURED))
+    place = (measurement.c.step, tensor.c.name.label("tensor"), tensor.c.role, measurement.c.kind)
     query: Select[*tuple[object, ...]] = (
-        select(*grid, *numbers, tensor.c.name.label("tensor"), tensor.c.role)
+        select(*grid, *place, *_numbers())
         .join_from(
             run,
             measurement,
@@ -147,11 +156,24 @@ def _shown(study_id: str, variant: str | None) -> Select[*tuple[object, ...]]:
         .where(run.c.study_id == study_id)
         .order_by(run.c.ordinal, measurement.c.step, tensor.c.ordinal, measurement.c.kind)
     )
-    return query if variant is None else query.where(run.c.variant == variant)
+    return query
+
+
+def _numbers() -> Sequence[ColumnElement[float | None] | ColumnElement[int]]:
+    """The columns that `_values` reads, as the last of a row."""
+    return [measurement.c[name] for name in _MEASURED]
+
+
+def _values(row: Row[*tuple[object, ...]]) -> Values:
+    """The statistics of a row that ends with `_numbers`."""
+    *values, bits = cast(tuple[float | None, ...], row[-len(_MEASURED) :])
+    if not bits:
+        return Values._make(values)
+    pairs = zip(values, _BITS, strict=True)
+    return Values._make(nonfinite.restored(value, int(bits), place) for value, place in pairs)
 
 
 def _sample(row: Row[*tuple[object, ...]]) -> Sample:
-    l1, rms, change = _statistics(row)
     return Sample(
         variant=row.variant,
         width=row.width,
@@ -161,37 +183,28 @@ def _sample(row: Row[*tuple[object, ...]]) -> Sample:
         tensor=row.tensor,
         role=Role(row.role),
         kind=TensorKind(row.kind),
-        l1=l1,
-        rms=rms,
-        change=change,
+        values=_values(row),
     )
 
 
-def _statistics(row: Row[*tuple[object, ...]]) -> tuple[float, float, float | None]:
-    if not row.nonfinite:
-        return row.l1, row.rms, row.change
-    l1 = nonfinite.restored(row.l1, row.nonfinite, _L1)
-    rms = nonfinite.restored(row.rms, row.nonfinite, _RMS)
-    assert l1 is not None  # the columns are written together
-    assert rms is not None
-    return l1, rms, nonfinite.restored(row.change, row.nonfinite, _CHANGE)
+def _recorded(measurements: Sequence[Measurement]) -> list[int]:
+    """The places in Values that any of them fills; the columns of the others need no words."""
+    columns = zip(*(entry.values for entry in measurements), strict=True)
+    return [p for p, column in enumerate(columns) if column.count(None) < len(column)]
 
 
-def _measured(claim: Claim, step: int, entry: Measurement) -> NewRow:
+def _measured(claim: Claim, step: int, entry: Measurement, places: Sequence[int]) -> NewRow:
     if entry.tensor not in claim.tensor_ids:
         known = ", ".join(claim.tensor_ids)
         raise ValueError(f"tensor {entry.tensor!r} is not in the plan, which has: {known}")
-    pairs = ((_L1, entry.l1), (_RMS, entry.rms), (_CHANGE, entry.change))
     return {
         "run_id": claim.members[entry.member].run_id,
         "attempt_id": claim.attempt_id,
         "step": step,
         "tensor_id": claim.tensor_ids[entry.tensor],
         "kind": entry.kind.value,
-        "l1": nonfinite.stored(entry.l1),
-        "rms": nonfinite.stored(entry.rms),
-        "change": nonfinite.stored(entry.change),
-        "nonfinite": nonfinite.flags(pairs),
+        **{Values._fields[place]: nonfinite.stored(entry.values[place]) for place in places},
+        "nonfinite": nonfinite.flags([(_BITS[place], entry.values[place]) for place in places]),
     }
 
 
@@ -225,10 +238,10 @@ def _is_new(row: NewRow, target: _Target, known: dict[Key, Key]) -> bool:
     if stored is None:
         return True
     for name, before in zip(target.values, stored, strict=True):
-        if row[name] != before:
+        if row.get(name) != before:
             where = ", ".join(f"{key} {row[key]}" for key in ("run_id", "step", *target.keys[1:]))
             raise MeasurementConflict(
                 f"{target.table.name} {where} of attempt {row['attempt_id']} is already stored "
-                f"with {name} = {before!r}, now {row[name]!r} came in"
+                f"with {name} = {before!r}, now {row.get(name)!r} came in"
             )
     return False

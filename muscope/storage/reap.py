@@ -80,8 +80,12 @@ def _a_worker_idles() -> ColumnElement[bool]:
 
 
 def _take_due(conn: Connection, resend_s: float) -> list[int]:
-    """Mark as sent what is due; of two reapers at once only one gets a bundle."""
-    ids = list(conn.execute(_due(resend_s)).scalars())
+    """Mark as sent what is due; of two reapers at once only one gets a bundle.
+
+    What somebody else changes just now is left to them: who never waits is in no deadlock.
+    """
+    free = _due(resend_s).with_for_update(of=bundle, skip_locked=True)
+    ids = list(conn.execute(free).scalars())
     again = or_(bundle.c.last_sent_at.is_(None), bundle.c.last_sent_at <= now() - resend_s)
     taken = conn.execute(
         update(bundle)

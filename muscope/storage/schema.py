@@ -5,6 +5,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from muscope import assets
 from muscope.storage.database import Database
+from muscope.storage.disk import DiskFull
 
 REVISIONS = ("0001",)
 """Every revision in migrations/versions, oldest first; a test compares."""
@@ -35,6 +36,8 @@ def upgrade(db: Database) -> str:
             _refuse_strangers(db, conn)
             config.attributes["connection"] = conn
             command.upgrade(config, "head")
+    except DiskFull as error:
+        raise SchemaError(f"{db.name}: {error}") from error
     except DatabaseError as error:
         raise _unusable(db, error) from error
     return REVISIONS[-1]

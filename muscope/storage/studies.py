@@ -275,7 +275,7 @@ def _insert_tensors(conn: Connection, study_id: str, planned: Plan) -> None:
     distinct = {(one.variant.model.model_dump_json(), one.depth): one for one in first_runs}
     shapes = sorted(distinct.values(), key=lambda one: -one.depth)
     names = dict.fromkeys(
-        (entry.name, entry.role.value) for spec in shapes for entry in plan.activations(spec)
+        (entry.name, entry.role.value) for spec in shapes for entry in plan.tensors(spec)
     )
     conn.execute(
         insert(tensor),

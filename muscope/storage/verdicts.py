@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, exists, insert, select
+from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select
 
 from muscope.spec import StudySpec
 from muscope.storage import endings, events
 from muscope.storage.database import now
+from muscope.storage.leases import lock_study
 from muscope.storage.tables import run, study, verdict
 from muscope.verdicts.types import VariantVerdict
 from muscope.vocabulary import CellVerdict
@@ -24,9 +25,14 @@ class VerdictSummary:
 
 
 def save(conn: Connection, study_id: str, verdicts: Sequence[VariantVerdict]) -> None:
-    """Replace the verdicts of a study, unless final ones would give way to provisional ones."""
+    """Replace the verdicts of a study, unless those that stand know more.
+
+    Of two workers that judge at once, the one that read first may be the one that saves last.
+    """
     final = all(entry.final for entry in verdicts)
-    if not verdicts or (not final and _is_final(conn, study_id)):
+    runs_judged = sum(entry.runs_judged for entry in verdicts)
+    lock_study(conn, study_id)
+    if not verdicts or _standing(conn, study_id) > (final, runs_judged):
         return
     conn.execute(delete(verdict).where(verdict.c.study_id == study_id))
     for entry in verdicts:
@@ -72,19 +78,28 @@ def of_studies(conn: Connection, ids: Iterable[str]) -> dict[str, list[VerdictSu
 
 
 def unjudged(conn: Connection) -> list[str]:
-    """Studies whose runs have all ended, some with rows, that lack a final verdict."""
+    """Studies with runs that ended with rows and that no verdict counts.
+
+    A final verdict counts everything; without one, a study that has ended is unjudged too.
+    """
     of_this = run.c.study_id == study.c.id
+    with_rows = and_(of_this, run.c.accepted_attempt.is_not(None))
+    rows = select(func.count()).select_from(run).where(with_rows).scalar_subquery()
+    judged = select(func.coalesce(func.sum(verdict.c.runs_judged), 0))
+    counted = judged.where(verdict.c.study_id == study.c.id).scalar_subquery()
     query = select(study.c.id).where(
-        exists().where(of_this, run.c.accepted_attempt.is_not(None)),
-        ~exists().where(of_this, endings.OPEN_RUN),
         ~exists().where(verdict.c.study_id == study.c.id, verdict.c.final == 1),
+        exists().where(with_rows),
+        or_(~exists().where(of_this, endings.OPEN_RUN), rows > counted),
     )
     return list(conn.execute(query.order_by(study.c.created_at)).scalars())
 
 
-def _is_final(conn: Connection, study_id: str) -> bool:
-    query = select(verdict.c.variant).where(verdict.c.study_id == study_id, verdict.c.final == 1)
-    return conn.execute(query.limit(1)).first() is not None
+def _standing(conn: Connection, study_id: str) -> tuple[bool, int]:
+    """Whether the verdicts that stand are final, and how many runs they count."""
+    columns = (func.coalesce(func.min(verdict.c.final), 0), func.sum(verdict.c.runs_judged))
+    final, counted = conn.execute(select(*columns).where(verdict.c.study_id == study_id)).one()
+    return bool(final), int(counted or 0)
 
 
 def _order(conn: Connection, ids: list[str]) -> dict[str, dict[str, int]]:

@@ -17,18 +17,23 @@ def table(dims: WeightDims, family: UpdateFamily, options: Switches) -> WeightRu
     )
 
 
-# modelzoo's learning-rate groups: `adjust_learning_rate` overrides the factor of one.
+# modelzoo's learning-rate groups, by the first words of a part: `adjust_learning_rate` overrides
+# the factor of one. Biases and norms are in none of them.
 _GROUP = {
     "attention": "decoder_attention",
     "mlp.up": "decoder_input_ffn",
+    "mlp.gate": "decoder_input_ffn",
     "mlp.down": "decoder_output_ffn",
 }
 
 
 def _rate(dims: WeightDims, options: Switches) -> float:
     """1/m if hidden (of the feed-forward's last matrix: the ratio of filters), or the override."""
-    override = float(options[_GROUP[dims.part]]) if dims.part else 0.0
-    return override or (1 / dims.m_in if dims.role is Role.HIDDEN else 1.0)
+    if dims.role is not Role.HIDDEN:
+        return 1.0
+    groups = (group for part, group in _GROUP.items() if dims.part.startswith(part))
+    override = next((float(options[group]) for group in groups), 0.0)
+    return override or 1 / dims.m_in
 
 
 def _multiplier(dims: WeightDims, options: Switches) -> float:
@@ -59,6 +64,7 @@ def formulas(options: Switches) -> dict[Role, str]:
         Role.EMBEDDING: f"A = {options['embeddings_scale']:g}, B = {sigma}, C = 1",
         Role.HIDDEN: f"A = 1, B = {sigma}/√m, {sigma}/√(2 m depth) if it writes, C = 1/m",
         Role.OUTPUT: f"A = {options['output_logits_alpha']:g}/{m}, B = {sigma}, C = 1",
+        Role.VECTOR: "A = 1, B = 0, C = 1",
     }
 
 

@@ -31,6 +31,8 @@ def table(dims: WeightDims, family: UpdateFamily, options: Switches) -> WeightRu
 
 def formulas(options: Switches) -> dict[Role, str]:
     """Table 1 at the chosen alpha; r is the depth over the base depth."""
+    rate = {1.0: "1", 0.5: "1/√r"}[float(options["alpha"])]
+    sgd = {1.0: "m r (SGD), ", 0.5: ""}[float(options["alpha"])]
     hidden = {
         1.0: "C: r (SGD), 1/m (Adam), 1 (Muon), 1/√m (Muon RMS)",
         0.5: "C: 1/(m√r) (Adam)",
@@ -39,6 +41,7 @@ def formulas(options: Switches) -> dict[Role, str]:
         Role.EMBEDDING: "A = 1, B = 1/√fan_in, C: m (SGD), 1 (Adam)",
         Role.HIDDEN: f"A = 1, B = 1/√fan_in, {hidden}",
         Role.OUTPUT: "A = 1/m, B = σ, C: m (SGD), 1 (Adam)",
+        Role.VECTOR: f"A = 1, B = 0, C: {sgd}{rate} (Adam) in a branch, as embedding elsewhere",
     }
 
 

@@ -38,6 +38,7 @@ def formulas(options: Switches) -> dict[Role, str]:
         Role.HIDDEN: "A = 1, B = 1/√fan_in, C: 1 (SGD), 1/(m√r) (Adam), 1/√r (Muon), "
         "1/√(m r) (Muon RMS)",
         Role.OUTPUT: "A = 1/m, B = σ, C: m (SGD), 1 (Adam)",
+        Role.VECTOR: "A = 1, B = 0, C: m (SGD), 1/√r (Adam) in a branch, 1 elsewhere",
     }
 
 

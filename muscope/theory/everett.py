@@ -78,8 +78,11 @@ _C: dict[tuple[UpdateFamily, str], dict[str, Exponents]] = {
 
 
 def table(dims: WeightDims, family: UpdateFamily, options: Switches) -> WeightRule:
-    """Powers of m, relative to the base; epsilon must go with the gradients, says the paper."""
-    form, column = str(options["form"]), _COLUMN[dims.role]
+    """Powers of m, relative to the base; epsilon must go with the gradients, says the paper.
+
+    Of biases and gains it says nothing: its derivation for an input of constant size is theirs too.
+    """
+    form, column = str(options["form"]), _COLUMN[dims.column]
     c = _C[family, str(options["alignment"])][form][column]
     return WeightRule(
         multiplier=dims.m ** -_A[form][column],

@@ -8,13 +8,13 @@ OPTIM_RULES = ("mup", "abs_mup")
 
 def table(dims: WeightDims, family: UpdateFamily, options: Switches) -> WeightRule:
     """Var and LR columns (theory/facts.md 2.8): M is fan_in, P the base's; decay is unscaled."""
-    embedding = dims.role is Role.EMBEDDING
+    constant = dims.column is Role.EMBEDDING
     output = dims.role is Role.OUTPUT
     divisor = dims.fan_in if options["optim_rule"] == "abs_mup" else dims.m_in
     return WeightRule(
         multiplier=1.0,
         init_std=dims.fan_in ** (-1.0 if output else -0.5),
-        learning_rate_factor=1.0 if embedding else 1 / divisor,
+        learning_rate_factor=1.0 if constant else 1 / divisor,
         weight_decay_factor=1.0,
         epsilon_factor=1.0,
     )
@@ -27,6 +27,7 @@ def formulas(options: Switches) -> dict[Role, str]:
         Role.EMBEDDING: "A = 1, B = 1/√fan_in (a table: 1), C = 1",
         Role.HIDDEN: f"A = 1, B = 1/√fan_in, C = 1/{divisor}",
         Role.OUTPUT: f"A = 1, B = 1/fan_in, C = 1/{divisor}",
+        Role.VECTOR: "A = 1, B = 0, C = 1",
     }
 
 

@@ -2,7 +2,7 @@
 
 import math
 
-from muscope.theory.rule import Parametrization, Switches, WeightDims, WeightRule
+from muscope.theory.rule import VECTORS, Parametrization, Switches, WeightDims, WeightRule
 from muscope.vocabulary import Role, UpdateFamily
 
 
@@ -11,7 +11,7 @@ def table(dims: WeightDims, family: UpdateFamily, options: Switches) -> WeightRu
 
     Whether the embedding and the readout count as 2-D tensors is ambiguous in the paper: an option.
     """
-    scaled = dims.role is Role.HIDDEN or bool(options["all_are_2d"])
+    scaled = dims.role is Role.HIDDEN or (options["all_are_2d"] and dims.role not in VECTORS)
     m = dims.m if scaled else 1.0
     return WeightRule(
         multiplier=_multiplier(dims, options),
@@ -23,11 +23,8 @@ def table(dims: WeightDims, family: UpdateFamily, options: Switches) -> WeightRu
 
 
 def _multiplier(dims: WeightDims, options: Switches) -> float:
-    return {
-        Role.EMBEDDING: float(options["scale_emb"]),
-        Role.HIDDEN: 1.0,
-        Role.OUTPUT: 1 / dims.m_in,
-    }[dims.role]
+    scales = {Role.EMBEDDING: float(options["scale_emb"]), Role.OUTPUT: 1 / dims.m_in}
+    return scales.get(dims.role, 1.0)
 
 
 def formulas(options: Switches) -> dict[Role, str]:
@@ -39,6 +36,7 @@ def formulas(options: Switches) -> dict[Role, str]:
         Role.EMBEDDING: f"A = {options['scale_emb']:g}, {others}",
         Role.HIDDEN: f"A = 1, {scaled}",
         Role.OUTPUT: f"A = 1/m, {others}",
+        Role.VECTOR: "A = 1, B = 0, C = 1",
     }
 
 

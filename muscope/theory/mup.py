@@ -42,7 +42,7 @@ def table_3(dims: WeightDims, family: UpdateFamily) -> WeightRule:
 
 def _theta(dims: WeightDims, form: str) -> float:
     """From Table 3 to the form, by the abc-symmetry (theory/facts.md 1)."""
-    match dims.role, form:
+    match dims.column, form:
         case Role.OUTPUT, "table8":
             return 1 / dims.m_in
         case Role.OUTPUT, "table9":
@@ -61,16 +61,19 @@ _ROWS: dict[str, dict[Role, str]] = {
         Role.EMBEDDING: "A = 1, B = 1/√fan_in, C: m (SGD), 1 (Adam), √m (Shampoo)",
         Role.HIDDEN: _HIDDEN,
         Role.OUTPUT: "A = 1, B = σ/m, C: 1/m (SGD), 1/m (Adam), 1/√m (Shampoo)",
+        Role.VECTOR: "A = 1, B = 0, C: m (SGD), 1 (Adam)",
     },
     "table8": {
         Role.EMBEDDING: "A = 1, B = 1/√fan_in, C: m (SGD), 1 (Adam), √m (Shampoo)",
         Role.HIDDEN: _HIDDEN,
         Role.OUTPUT: "A = 1/m, B = σ, C: m (SGD), 1 (Adam), √m (Shampoo)",
+        Role.VECTOR: "A = 1, B = 0, C: m (SGD), 1 (Adam)",
     },
     "table9": {
         Role.EMBEDDING: "A = √m, B = σ/√m, C: 1 (SGD), 1/√m (Adam), 1 (Shampoo)",
         Role.HIDDEN: _HIDDEN,
         Role.OUTPUT: "A = 1/√m, B = σ/√m, C: 1 (SGD), 1/√m (Adam), 1 (Shampoo)",
+        Role.VECTOR: "A = √m, B = 0, C: 1 (SGD), 1/√m (Adam)",
     },
 }
 

@@ -18,13 +18,13 @@ _GRADIENT = {Role.EMBEDDING: -0.5, Role.HIDDEN: -1.0, Role.OUTPUT: -0.5}
 
 def table(dims: WeightDims, family: UpdateFamily, options: Switches) -> WeightRule:
     """Facts 2.2, relative to the base: at m = 1 the model is its SP twin."""
-    factor = dims.m ** _MAX_STABLE[family][dims.role]
+    factor = dims.m ** _MAX_STABLE[family][dims.column]
     rule = WeightRule(
         multiplier=dims.m_in**-0.5,
         init_std=dims.base_fan_in**-0.5,
         learning_rate_factor=factor,
         weight_decay_factor=1.0 / factor,
-        epsilon_factor=dims.m ** _GRADIENT[dims.role],
+        epsilon_factor=dims.m ** _GRADIENT[dims.column],
     )
     return unscaled(rule) if options["rates"] == "fixed" else rule
 
@@ -34,7 +34,8 @@ def formulas(options: Switches) -> dict[Role, str]:
     rates = "C = 1" if options["rates"] == "fixed" else "C: 1 (SGD), 1/√m (Adam, Adafactor)"
     line = f"A = 1/√m, B = σ, {rates}"
     first = "A = 1, B = σ, C = 1"
-    return {Role.EMBEDDING: first, Role.HIDDEN: line, Role.OUTPUT: line}
+    vector = "A = 1, B = 0, C = 1"
+    return {Role.EMBEDDING: first, Role.HIDDEN: line, Role.OUTPUT: line, Role.VECTOR: vector}
 
 
 NTK = Parametrization(

@@ -41,7 +41,8 @@ _STD = {
 def formulas(options: Switches) -> dict[Role, str]:
     """The same row for every role."""
     line = f"A = 1, B = {_STD[str(options['init'])]}, C = 1"
-    return dict.fromkeys((Role.EMBEDDING, Role.HIDDEN, Role.OUTPUT), line)
+    rows = dict.fromkeys((Role.EMBEDDING, Role.HIDDEN, Role.OUTPUT), line)
+    return {**rows, Role.VECTOR: "A = 1, B = 0, C = 1"}
 
 
 SP = Parametrization(

@@ -11,7 +11,8 @@ def rate(dims: WeightDims, family: UpdateFamily, std_ratio: float) -> float:
 
     rho is the spectral norm of the raw update of a weight with multiplier 1, whose init std is
     `std_ratio` times the base model's; the learning rate is sqrt(fan_out / fan_in) / rho
-    (theory/facts.md 3, at the low rank that the theory of µP assumes).
+    (theory/facts.md 3, at the low rank that the theory of µP assumes). A vector is a matrix of one
+    column: sources say m for SGD and 1 for Adam (facts 2.5); the other families' are derived.
     """
     m_in, m_out = dims.m_in, dims.m_out
     return {
@@ -59,7 +60,8 @@ def formulas(options: Switches) -> dict[Role, str]:
         "A = 1, B = min(1, √(fan_out/fan_in))/√fan_in, C = √(m_out/m_in)/ρ: "
         "m_out/m_in (SGD), 1/m_in (Adam), √(m_out/m_in) (Muon)"
     )
-    return dict.fromkeys((Role.EMBEDDING, Role.HIDDEN, Role.OUTPUT), line)
+    rows = dict.fromkeys((Role.EMBEDDING, Role.HIDDEN, Role.OUTPUT), line)
+    return {**rows, Role.VECTOR: "A = 1, B = 0, C: m (SGD), 1 (Adam)"}
 
 
 def attention_scale(head_size: int, base_head_size: int, options: Switches) -> float:

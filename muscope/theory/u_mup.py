@@ -12,14 +12,11 @@ def table(dims: WeightDims, family: UpdateFamily, options: Switches) -> WeightRu
     """Table 2 and graphcore's unit-scaling (theory/facts.md 2.9): absolute rules, no base.
 
     The backward scales make every gradient of unit size, so epsilon stays; decay is independent.
+    A one-hot input, a bias and a gain have a fan_in of 1. A bias is inside its matrix's multiplier.
     """
     factor = _rate(dims, family, options)
     return WeightRule(
-        multiplier={
-            Role.EMBEDDING: 1.0,
-            Role.HIDDEN: dims.fan_in**-0.5,
-            Role.OUTPUT: 1 / dims.fan_in,
-        }[dims.role],
+        multiplier=1 / dims.fan_in if dims.role is Role.OUTPUT else dims.fan_in**-0.5,
         init_std=1.0,
         learning_rate_factor=factor,
         weight_decay_factor=1 / factor,
@@ -38,16 +35,19 @@ def _rate(dims: WeightDims, family: UpdateFamily, options: Switches) -> float:
             return math.sqrt(dims.fan_out) if inverted else 1 / math.sqrt(dims.fan_out)
         case Role.HIDDEN:
             return stack * (math.sqrt(dims.fan_in) if inverted else 1 / math.sqrt(dims.fan_in))
-        case _:
+        case Role.OUTPUT:
             return 1.0
+        case _:  # biases and gains of norms, whose only dimension unit-scaling takes
+            return stack * (dims.fan_out if inverted else 1.0)
 
 
 def formulas(options: Switches) -> dict[Role, str]:
     """Table 2, absolute: no base width."""
     return {
-        Role.EMBEDDING: "A = 1, B = 1, C = 1/√fan_out",
+        Role.EMBEDDING: "A = 1/√fan_in (lookup: 1), B = 1, C = 1/√fan_out",
         Role.HIDDEN: "A = 1/√fan_in, B = 1, C = 1/√(fan_in depth)",
         Role.OUTPUT: "A = 1/fan_in, B = 1, C = 1",
+        Role.VECTOR: "A = 1, B = 0, C = 1/√depth in a branch, 1 elsewhere",
     }
 
 

@@ -22,6 +22,26 @@ def linear_readout(fan_in: int, fan_out: int) -> tuple[float, float]:
     return 1 / fan_in, 1 / math.sqrt(fan_out)
 
 
+def weight_gradient(uses: int) -> float:
+    """The gradient of a matrix or bias that `uses` rows of the batch share."""
+    return 1 / math.sqrt(uses)
+
+
+def table_gradient(rows: int, uses: int) -> float:
+    """The gradient of a table of that many rows, looked up `uses` times."""
+    return math.sqrt(rows / uses)
+
+
+def gain_gradient(size: int, elements: int) -> float:
+    """The gradient of `size` gains that multiply that many elements."""
+    return math.sqrt(size / elements)
+
+
+def relu() -> tuple[float, float]:
+    """max(x, 0), the limit of `gelu` and `silu` at a large mult: their upper bounds."""
+    return math.sqrt(2 / (1 - 1 / math.pi)), math.sqrt(2)
+
+
 def gelu(mult: float = 1.0) -> tuple[float, float]:
     """gelu(mult x) / mult."""
     a = 1 / (1 + 0.25 / mult**2)
@@ -61,6 +81,11 @@ def attention(
 def cross_entropy(vocabulary: int) -> float:
     """The backward factor of the logits; forward is the mean over the batch."""
     return vocabulary / math.sqrt(vocabulary - 1)
+
+
+def squared_error() -> float:
+    """The backward factor of what a mean squared error compares; forward is the mean."""
+    return 1 / math.sqrt(8)
 
 
 def add() -> float:

@@ -12,7 +12,7 @@ from itertools import groupby
 
 from muscope.spec import StudySpec, Variant
 from muscope.verdicts.types import Cell, VariantVerdict
-from muscope.vocabulary import CellVerdict, Role, Statistic
+from muscope.vocabulary import CellVerdict, Role, Statistic, TensorKind
 
 FLAT_SHARE = 0.90
 
@@ -65,13 +65,17 @@ def _too_few_flat(verdicts: Sequence[VariantVerdict]) -> Iterator[str]:
 
 
 def _l1(verdict: VariantVerdict) -> list[Cell]:
-    return [cell for cell in verdict.cells if cell.statistic is Statistic.L1]
+    return [cell for cell in _of_activations(verdict) if cell.statistic is Statistic.L1]
+
+
+def _of_activations(verdict: VariantVerdict) -> list[Cell]:
+    return [cell for cell in verdict.cells if cell.kind is TensorKind.ACTIVATION]
 
 
 def _sp_does_not_grow(verdict: VariantVerdict) -> Iterator[str]:
     changes = [
         cell
-        for cell in verdict.cells
+        for cell in _of_activations(verdict)
         if cell.statistic is Statistic.CHANGE and cell.role in (Role.HIDDEN, Role.RESIDUAL)
     ]
     for (tensor, depth), cells in groupby(changes, key=lambda cell: (cell.tensor, cell.depth)):

@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from muscope import catalogue
-from muscope.catalogue import ActivationEntry
+from muscope.recording import STATISTICS
 from muscope.records import Sample
 from muscope.spec import StudySpec, Variant
 from muscope.verdicts.slopes import Bools, Floats
-from muscope.vocabulary import Role, Statistic
-
-STATISTICS = tuple(Statistic)
+from muscope.vocabulary import Role, Statistic, TensorKind
 
 ROUNDING = 1e-6
 """Of the size of a tensor: eight units in float32's last place (2**-23 = 1.2e-7)."""
@@ -20,9 +19,10 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One tensor of one depth at one step: it has one cell per statistic."""
+    """One kind of one tensor of one depth at one step: it has one cell per statistic."""
 
     depth: int
+    kind: TensorKind
     tensor: str
     role: Role
     step: int
@@ -34,51 +34,71 @@ class Grid:
     """Values of shape (places, statistics, widths, seeds); `present` says which were measured."""
 
     places: tuple[Place, ...]
+    statistics: tuple[Statistic, ...]
     values: Floats
     present: Bools
 
 
 def gather(spec: StudySpec, variant: Variant, samples: Sequence[Sample]) -> Grid:
-    """Lay out the samples of one variant, places in the order of the model."""
+    """Lay out the samples of one variant: by depth, kind and tensor in the order of the model."""
     model_order = _model_order(spec, variant)
     found = [_place(sample, model_order) for sample in samples]
     order = {key: number for number, key in enumerate(model_order)}
-    places = tuple(sorted(set(found), key=lambda p: (order[p.depth, p.tensor], p.step)))
-    shape = (len(places), len(STATISTICS), len(spec.widths), spec.seeds)
+    places = tuple(sorted(set(found), key=lambda p: (order[p.depth, p.kind, p.tensor], p.step)))
+    statistics = _statistics(spec)
+    shape = (len(places), len(statistics), len(spec.widths), spec.seeds)
     values, present = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
     if not samples:
-        return Grid(places, values, present)
+        return Grid(places, statistics, values, present)
     rows = {place: number for number, place in enumerate(places)}
     columns = {width: number for number, width in enumerate(spec.widths)}
     row = [rows[place] for place in found]
     width = [columns[sample.width] for sample in samples]
     seed = [sample.seed for sample in samples]
-    for number, statistic in enumerate(STATISTICS):
+    for number, statistic in enumerate(statistics):
         column = [_value(sample, statistic) for sample in samples]
         values[row, number, width, seed] = [0.0 if value is None else value for value in column]
         present[row, number, width, seed] = [value is not None for value in column]
-    return Grid(places, values, present)
+    return Grid(places, statistics, values, present)
+
+
+def _statistics(spec: StudySpec) -> tuple[Statistic, ...]:
+    """Every statistic that any kind has in this study."""
+    recorded = {name for names in STATISTICS[spec.record].values() for name in names}
+    return tuple(statistic for statistic in Statistic if statistic in recorded)
 
 
 def _value(sample: Sample, statistic: Statistic) -> float | None:
-    """The statistic; a change that only float32's rounding can have made is no change."""
+    """The size of the statistic; a change that only float32's rounding can have made is none.
+
+    A weight that changes was changed: of weights and gradients no change is rounding.
+    """
     value = sample.value(statistic)
-    if statistic is Statistic.CHANGE and value is not None and value < ROUNDING * sample.l1:
-        return 0.0
-    return value
+    if value is None:
+        return None
+    if statistic is Statistic.CHANGE and sample.kind is TensorKind.ACTIVATION:
+        return 0.0 if value < ROUNDING * (sample.values.l1 or 0.0) else value
+    return abs(value)
 
 
-def _place(sample: Sample, order: dict[tuple[int, str], ActivationEntry]) -> Place:
-    entry = order[sample.depth, sample.tensor]
-    return Place(sample.depth, sample.tensor, sample.role, sample.step, entry.aligns_slowly)
+def _place(sample: Sample, aligns_slowly: dict[tuple[int, TensorKind, str], bool]) -> Place:
+    slow = aligns_slowly[sample.depth, sample.kind, sample.tensor]
+    return Place(sample.depth, sample.kind, sample.tensor, sample.role, sample.step, slow)
 
 
-def _model_order(spec: StudySpec, variant: Variant) -> dict[tuple[int, str], ActivationEntry]:
-    """What the model records, by depth and name, in its order."""
+def _model_order(spec: StudySpec, variant: Variant) -> dict[tuple[int, TensorKind, str], bool]:
+    """What the model records, in its order, and whether it aligns slowly.
+
+    A weight aligns as slowly as what it makes, which has its name.
+    """
     model = catalogue.MODELS[variant.model.name]
     options = dict(variant.model.options)
-    return {
-        (depth, activation.name): activation
-        for depth in spec.depths
-        for activation in model.activations(spec.widths[0], depth, options)
-    }
+    found: dict[tuple[int, TensorKind, str], bool] = {}
+    for depth, kind in product(spec.depths, STATISTICS[spec.record]):
+        made = model.activations(spec.widths[0], depth, options)
+        slow = {entry.name: entry.aligns_slowly for entry in made}
+        if kind is not TensorKind.ACTIVATION:
+            weights = model.weights(spec.widths[0], depth, options)
+            slow = {entry.name: slow.get(entry.name, False) for entry in weights}
+        found |= {(depth, kind, name): is_slow for name, is_slow in slow.items()}
+    return found

@@ -17,15 +17,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
-from muscope import catalogue
+from muscope.catalogue.expectations import Expectations
+from muscope.catalogue.rules import Choice
 from muscope.records import Sample
 from muscope.spec import StudySpec, Variant
 from muscope.theory import expected
 from muscope.theory.expected import TOLERANCE, Coordinates, LegalException
-from muscope.verdicts.grid import STATISTICS, Place, gather
+from muscope.verdicts.grid import Place, gather
 from muscope.verdicts.slopes import Fits, Interval, fit
-from muscope.verdicts.types import Cell, TensorVerdict, VariantVerdict
-from muscope.vocabulary import CellVerdict, Statistic, TensorKind
+from muscope.verdicts.types import DECIDING, Cell, TensorVerdict, VariantVerdict
+from muscope.vocabulary import CellVerdict, TensorKind
 
 FROM_HARMLESS_TO_WORST = (
     CellVerdict.ZERO,
@@ -35,8 +36,6 @@ FROM_HARMLESS_TO_WORST = (
     CellVerdict.GROWS,
     CellVerdict.DIVERGED,
 )
-DECIDING = (Statistic.L1, Statistic.CHANGE)
-"""The statistics that decide; rms is computed and shown, and would only repeat l1."""
 
 EXCUSABLE = (CellVerdict.SHRINKS, CellVerdict.INCONCLUSIVE)
 """What a legal exception can excuse: growing is never excused."""
@@ -48,8 +47,7 @@ def judge(
     """Judge every variant of a study, in the order of the spec, on the samples there are."""
     by_variant: defaultdict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
-        if sample.kind is TensorKind.ACTIVATION:
-            by_variant[sample.variant].append(sample)
+        by_variant[sample.variant].append(sample)
     return tuple(
         _judge_variant(spec, variant, by_variant[variant.key], runs_judged, final=final)
         for variant in spec.variants
@@ -80,26 +78,28 @@ def _judge_variant(
 
 
 def _cells(spec: StudySpec, variant: Variant, samples: Sequence[Sample]) -> Iterator[Cell]:
-    """Every measured cell of a variant: by depth, tensor in model order, step, statistic."""
+    """Every measured cell: by depth, kind, tensor in model order, step, statistic."""
     grid = gather(spec, variant, samples)
-    cell_shape = (len(grid.places) * len(STATISTICS), *grid.values.shape[2:])
+    cell_shape = (len(grid.places) * len(grid.statistics), *grid.values.shape[2:])
     fits = fit(spec.widths, grid.values.reshape(cell_shape), grid.present.reshape(cell_shape))
-    keys = ((place, statistic) for place in grid.places for statistic in STATISTICS)
+    keys = ((place, statistic) for place in grid.places for statistic in grid.statistics)
+    expectations = _expectations(spec, variant)
     for number, (place, statistic) in enumerate(keys):
         if fits.widths[number].any():
-            at = _coordinates(variant, place, statistic)
+            at = expectations.at(place, statistic)
             yield _cell(at, place, spec.widths, fits, number)
 
 
-def _coordinates(variant: Variant, place: Place, statistic: Statistic) -> Coordinates:
-    return Coordinates(
-        row=expected.row(variant.parametrization.name, variant.parametrization.complete),
-        zero_readout=variant.parametrization.zero_readout,
-        family=catalogue.OPTIMIZERS[variant.optimizer.name].family,
-        role=place.role,
-        statistic=statistic,
-        step=place.step,
-        aligns_slowly=place.aligns_slowly,
+def _expectations(spec: StudySpec, variant: Variant) -> Expectations:
+    parametrization, optimizer, model = variant.parametrization, variant.optimizer, variant.model
+    return Expectations(
+        parametrization=Choice(parametrization.name, parametrization.options),
+        optimizer=optimizer.name,
+        optimizer_options=dict(optimizer.options),
+        model=model.name,
+        options=dict(model.options),
+        widths=spec.widths,
+        depth=spec.depths[-1],
     )
 
 
@@ -115,6 +115,7 @@ def _cell(at: Coordinates, place: Place, widths: Sequence[int], fits: Fits, numb
         verdict = CellVerdict.INCONCLUSIVE
     return Cell(
         tensor=place.tensor,
+        kind=place.kind,
         role=place.role,
         depth=place.depth,
         step=place.step,
@@ -174,23 +175,30 @@ def _as_expected(exponent: float | None, interval: Interval | None) -> bool | No
 
 
 def _tensor_verdicts(cells: Sequence[Cell]) -> Iterator[TensorVerdict]:
-    """One verdict per tensor and depth; `cells` come grouped by both."""
-    for (depth, tensor), group in groupby(cells, key=lambda cell: (cell.depth, cell.tensor)):
-        own = [cell for cell in group if cell.statistic in DECIDING]
+    """One verdict per depth, kind and tensor of which any cell decides; `cells` come in groups."""
+    deciding = (cell for cell in cells if cell.statistic in DECIDING.get(cell.kind, ()))
+    for (depth, kind, tensor), group in groupby(
+        deciding, key=lambda c: (c.depth, c.kind, c.tensor)
+    ):
+        own = list(group)
         worst = max((cell for cell in own if cell.counts), key=_badness, default=None)
         verdict, still = worst.verdict if worst else CellVerdict.FLAT, _never_moved(own)
         if still and _severity(verdict) < _severity(CellVerdict.INCONCLUSIVE):
             verdict, worst = CellVerdict.INCONCLUSIVE, still
         yield TensorVerdict(
-            tensor=tensor, role=own[0].role, depth=depth, verdict=verdict, worst=worst
+            tensor=tensor, kind=kind, role=own[0].role, depth=depth, verdict=verdict, worst=worst
         )
+
+
+def _place_of(cell: Cell) -> tuple[int, TensorKind, str]:
+    return (cell.depth, cell.kind, cell.tensor)
 
 
 def _never_moved(cells: Sequence[Cell]) -> Cell | None:
     """The last cell of a statistic that is exactly zero at every step."""
-    for statistic in DECIDING:
+    for statistic in dict.fromkeys(cell.statistic for cell in cells):
         own = [cell for cell in cells if cell.statistic is statistic]
-        if own and all(cell.verdict is CellVerdict.ZERO for cell in own):
+        if all(cell.verdict is CellVerdict.ZERO for cell in own):
             return own[-1]
     return None
 

@@ -1,8 +1,17 @@
 """What a judgement says: plain values that travel as JSON, so the server needs no scipy to read."""
 
+from collections.abc import Mapping
+
 from pydantic import BaseModel, ConfigDict
 
-from muscope.vocabulary import CellVerdict, Role, Statistic
+from muscope.vocabulary import CellVerdict, Role, Statistic, TensorKind
+
+DECIDING: Mapping[TensorKind, tuple[Statistic, ...]] = {
+    TensorKind.ACTIVATION: (Statistic.L1, Statistic.CHANGE),
+    TensorKind.WEIGHT: (Statistic.CONTRIBUTION,),
+}
+"""The statistics that decide. Of weights it is what their updates do to a frozen input: growth
+there is a fault even while activations hide it (facts 4). The others are judged and shown."""
 
 
 class Judged(BaseModel):
@@ -12,7 +21,7 @@ class Judged(BaseModel):
 
 
 class Cell(Judged):
-    """The slope of one statistic of one tensor at one step, and what it means.
+    """The slope of one statistic of one kind of a tensor at one step, and what it means.
 
     `slope` is the least-squares slope of log2(statistic, mean over seeds) on log2(width);
     [`low`, `high`] its 90 % Student-t interval from the per-seed slopes (None with one seed);
@@ -22,6 +31,7 @@ class Cell(Judged):
     """
 
     tensor: str
+    kind: TensorKind = TensorKind.ACTIVATION
     role: Role
     depth: int
     step: int
@@ -46,9 +56,10 @@ class Cell(Judged):
 
 
 class TensorVerdict(Judged):
-    """A tensor's verdict: that of its worst non-excepted cell over l1 and change."""
+    """A tensor's verdict: that of its worst non-excepted cell over the statistics that decide."""
 
     tensor: str
+    kind: TensorKind = TensorKind.ACTIVATION
     role: Role
     depth: int
     verdict: CellVerdict

@@ -10,9 +10,10 @@ import muscope
 from muscope import access, assets, dispatch
 from muscope.settings import Settings
 from muscope.storage import schema
-from muscope.storage.database import Database, open_database
+from muscope.storage.database import Database
 from muscope_server import errors, hosts, permissions
 from muscope_server.doorbell import Doorbell
+from muscope_server.downloading import Places
 from muscope_server.reaper import Reaper
 from muscope_server.routes import api, downloads, events, figures, login, pages
 from muscope_server.security import Gate
@@ -23,8 +24,7 @@ from muscope_server.static import Assets
 
 def create_app(settings: Settings) -> FastAPI:
     """The app on a database whose schema is in order; raises SchemaError when it is not."""
-    sessions = Sessions(access.token(settings), access.session_key(settings))
-    database = _checked_database(settings)
+    database, sessions = _database_and_sessions(settings)
     gate = Middleware(Gate, allowed_hosts=hosts.allowed(settings), sessions=sessions)
     app = FastAPI(
         title="muscope",
@@ -41,6 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.database = database
     app.state.doorbell = Doorbell(dispatch.celery_app(settings))
     app.state.streams = Streams(database)
+    app.state.places = Places()
     for module in (api, events, login, pages, figures, downloads):
         app.include_router(module.router)
     app.mount(permissions.STATIC, Assets(directory=assets.frontend() / "static"), name="static")
@@ -48,14 +49,15 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _checked_database(settings: Settings) -> Database:
-    database = open_database(settings)
+def _database_and_sessions(settings: Settings) -> tuple[Database, Sessions]:
+    """The database is looked at first: where there is none, nothing is made."""
+    database = Database(settings.database)
     try:
         schema.check(database)
-    except schema.SchemaError:
+        return database, Sessions(access.token(settings), access.session_key(settings))
+    except (schema.SchemaError, access.AccessError):
         database.close()
         raise
-    return database
 
 
 @asynccontextmanager

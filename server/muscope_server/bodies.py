@@ -6,8 +6,14 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
 
+from muscope_server import permissions
 from muscope_server.errors import Refusal
-from muscope_server.limits import BODY_BYTES, BODY_SECONDS, DRAINED_BODY_BYTES
+from muscope_server.limits import (
+    BODY_BYTES,
+    BODY_SECONDS,
+    DRAINED_BODY_BYTES,
+    STRANGER_BODY_BYTES,
+)
 from muscope_server.origins import SAFE_METHODS
 
 _FORM = "application/x-www-form-urlencoded"
@@ -18,8 +24,8 @@ _CHARSETS = ("", "charset=utf-8", 'charset="utf-8"')
 def check(scope: Scope, headers: Headers) -> None:
     """Refuse a body by its header alone, before a byte of it is read."""
     length = declared_length(headers)
-    if length > BODY_BYTES:
-        raise _too_large(length)
+    if length > most(scope):
+        raise _too_large(length, most(scope))
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise Refusal(415, "content_encoding", "Compressed bodies are not read; send it plain.")
     has_body = length > 0 or "transfer-encoding" in headers
@@ -35,7 +41,13 @@ def declared_length(headers: Headers) -> int:
     return min(int(lengths.pop()[:20]), 2**63) if lengths else 0
 
 
-async def read(receive: Receive) -> bytes:
+def most(scope: Scope) -> int:
+    """How many bytes this request may carry: where no token is needed, hardly any."""
+    is_public = permissions.is_public(scope["method"], scope["path"])
+    return STRANGER_BODY_BYTES if is_public else BODY_BYTES
+
+
+async def read(receive: Receive, *, most: int) -> bytes:
     """The whole body, or a refusal when it grows too large or takes too long."""
     body = bytearray()
     try:
@@ -45,8 +57,8 @@ async def read(receive: Receive) -> bytes:
                 if message["type"] == "http.disconnect":
                     raise ClientDisconnect
                 body += message.get("body", b"")
-                if len(body) > BODY_BYTES:
-                    raise _too_large(len(body), close=True)
+                if len(body) > most:
+                    raise _too_large(len(body), most, close=True)
                 if not message.get("more_body", False):
                     return bytes(body)
     except TimeoutError:
@@ -78,7 +90,7 @@ def _check_type(scope: Scope, headers: Headers) -> None:
     raise Refusal(415, "content_type", message)
 
 
-def _too_large(size: int, *, close: bool = False) -> Refusal:
+def _too_large(size: int, most: int, *, close: bool = False) -> Refusal:
     headers = {"Connection": "close"} if close or size > DRAINED_BODY_BYTES else {}
-    message = f"The body has {size} bytes, at most {BODY_BYTES} are read."
+    message = f"The body has {size} bytes, at most {most} are read."
     return Refusal(413, "body_too_large", message, headers=headers)

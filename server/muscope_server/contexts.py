@@ -11,7 +11,7 @@ from muscope.reports.html import Chart, Content, ReportRun
 from muscope.reports.slope_table import SlopeTable
 from muscope.storage.attempts import RunningBundle
 from muscope.storage.workers import WorkerRow
-from muscope.vocabulary import CellVerdict, Statistic, StudyState
+from muscope.vocabulary import CellVerdict, Statistic, StudyState, TensorKind
 from muscope_server.forms import Form
 
 
@@ -135,6 +135,8 @@ class StudyContext:
     study: Header
     tabs: Mapping[str, str]
     tab: str
+    kinds: Sequence[TensorKind]
+    kind: TensorKind
     statistics: Sequence[Statistic]
     statistic: Statistic
     tensor: str

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from muscope.settings import Settings
 from muscope.storage.database import Database
 from muscope_server.doorbell import Doorbell
+from muscope_server.downloading import Places
 from muscope_server.errors import not_found
 
 _STUDY_ID = re.compile(r"[0-9A-Za-z_-]{1,16}", re.ASCII)
@@ -28,6 +29,11 @@ def get_doorbell(request: Request) -> Doorbell:
     return cast(Doorbell, request.app.state.doorbell)
 
 
+def get_places(request: Request) -> Places:
+    """The room for downloads."""
+    return cast(Places, request.app.state.places)
+
+
 def get_study_id(study_id: str) -> str:
     """A study id that may exist; anything else never reaches the database."""
     if not _STUDY_ID.fullmatch(study_id):
@@ -38,4 +44,5 @@ def get_study_id(study_id: str) -> str:
 SettingsDep = Annotated[Settings, Depends(get_settings)]
 DatabaseDep = Annotated[Database, Depends(get_database)]
 DoorbellDep = Annotated[Doorbell, Depends(get_doorbell)]
+PlacesDep = Annotated[Places, Depends(get_places)]
 StudyIdDep = Annotated[str, Depends(get_study_id)]

@@ -14,6 +14,8 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
+from muscope.storage import disk
+from muscope.storage.disk import DiskFull
 from muscope_server import templates
 from muscope_server.contexts import ErrorContext
 
@@ -98,6 +100,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid_parameters)
+    app.add_exception_handler(DiskFull, _disk_full)
     for kind in (OperationalError, InterfaceError, PoolExhaustedError):
         app.add_exception_handler(kind, _database_away)
 
@@ -124,6 +127,12 @@ async def _invalid_parameters(request: Request, exc: Exception) -> Response:
         for error in exc.errors()
     ]
     refusal = Refusal(422, "invalid", "Some parameters are not valid.", fields=fields)
+    return response(request.scope, refusal)
+
+
+async def _disk_full(request: Request, exc: Exception) -> Response:
+    logger.error("%s", exc)
+    refusal = try_later(503, disk.CODE.lower(), str(exc), seconds=30)
     return response(request.scope, refusal)
 
 

@@ -6,6 +6,11 @@ BODY_SECONDS = 30.0
 DRAINED_BODY_BYTES = 16 * 1024 * 1024
 """A refused body up to this size is read to its end, so that the client sees the refusal."""
 
+STRANGER_BODY_BYTES = 4096
+"""What a stranger may have read: room for a token and for where to go next."""
+NEXT_CHARACTERS = 1000
+"""Of the page to go to after the login; a longer one leads to the home page."""
+
 JSON_DEPTH = 32
 NUMBER_CHARACTERS = 64
 
@@ -24,6 +29,12 @@ MEMORY_SHARE = 0.9
 """A bundle may need this much of the largest registered device."""
 
 PAGE_ROWS = 200
+
+DOWNLOADS = 4
+"""Measurements read at once: each holds a database connection for as long as its reader takes."""
+DOWNLOAD_WAIT_SECONDS = 2.0
+"""A further download waits so long for one of them to end, then it is refused."""
+DOWNLOAD_SECONDS = 10 * 60.0
 
 STREAMS = 200
 STREAM_SECONDS = 30 * 60.0

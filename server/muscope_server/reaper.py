@@ -7,6 +7,7 @@ from typing import Self
 
 from muscope.settings import Settings
 from muscope.storage.database import Database
+from muscope.storage.disk import DiskFull
 from muscope.storage.reap import reap
 from muscope_server.doorbell import Doorbell
 
@@ -44,6 +45,9 @@ class Reaper:
     def _reap_once(self) -> None:
         try:
             bundle_ids = reap(self._database, resend_s=self._settings.resend_s)
+        except DiskFull as error:
+            logger.error("nothing can be reaped: %s", error)
+            return
         except Exception:
             # The thread must outlive a database that is away; the next round tries again.
             logger.exception("reaping failed")

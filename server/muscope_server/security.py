@@ -1,6 +1,7 @@
 """The gate that every request passes, in order, before the app sees it (reliability.md 3)."""
 
 import logging
+from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -55,7 +56,8 @@ class Gate:
         except Exception as exc:
             if answer.started:
                 raise
-            await errors.response(scope, _as_refusal(exc))(scope, receive, answer)
+            with suppress(_HeadAnswered):
+                await errors.response(scope, _as_refusal(exc))(scope, receive, answer)
         return None
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,7 +70,7 @@ class Gate:
         if answered is not None:
             return await answered(scope, receive, send)
         bodies.check(scope, headers)
-        body = await bodies.read(receive)
+        body = await bodies.read(receive, most=bodies.most(scope))
         inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         return await self.app(inner, bodies.replay(body, receive), send)
 
@@ -78,6 +80,7 @@ class Gate:
         if permissions.is_public(method, scope["path"]):
             if scope["path"] == "/login":
                 origins.check_proven(scope, headers)
+                self._check_login(scope)
             return None
         if "authorization" in headers:
             if self.sessions.has_token(scope, headers):
@@ -90,6 +93,11 @@ class Gate:
             return send_to_login(scope)
         origins.check_proven(scope, headers)
         return None
+
+    def _check_login(self, scope: Scope) -> None:
+        """Who has to wait is told so before the body is read."""
+        if scope["method"] not in origins.SAFE_METHODS:
+            self.sessions.check_may_try(scope)
 
 
 class _Answer:

@@ -18,6 +18,7 @@ from muscope_server.limits import (
     COOKIE_SECONDS,
     FAILED_TOKENS,
     FAILED_TOKENS_SECONDS,
+    NEXT_CHARACTERS,
     REMEMBERED_ADDRESSES,
 )
 
@@ -76,16 +77,19 @@ class Sessions:
         scheme, _, token = given[0].partition(" ")
         return self.accepts(scope, token.strip() if scheme.lower() == "bearer" else "")
 
-    def accepts(self, scope: Scope, token: str) -> bool:
-        """Whether this is the token; after too many wrong ones the address has to wait."""
-        address = _address(scope)
-        wait_s = self._failures.wait_s(address)
+    def check_may_try(self, scope: Scope) -> None:
+        """After too many wrong tokens an address has to wait."""
+        wait_s = self._failures.wait_s(_address(scope))
         if wait_s:
             message = f"Too many wrong tokens from this address; try again in {wait_s:.0f} s."
             raise try_later(429, "too_many_failures", message, seconds=wait_s + 1)
+
+    def accepts(self, scope: Scope, token: str) -> bool:
+        """Whether this is the token; a wrong one is counted."""
+        self.check_may_try(scope)
         good = hmac.compare_digest(token.encode(errors="surrogatepass"), self._token)
         if not good:
-            self._failures.add(address)
+            self._failures.add(_address(scope))
         return good
 
     def exchange(self, scope: Scope, headers: Headers) -> Response | None:
@@ -141,6 +145,7 @@ def send_to_login(scope: Scope) -> Response:
 def local_path(target: str) -> str:
     """Where to go after the login: a path of ours, else the home page."""
     plain = target.startswith("/") and not target.startswith("//") and "\\" not in target
+    plain = plain and len(target) <= NEXT_CHARACTERS
     return target if plain and target.isascii() and target.isprintable() else "/"
 
 

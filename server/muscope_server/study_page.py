@@ -1,28 +1,26 @@
 """What a study's page shows, tab by tab: rows of the database become a context."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
 from muscope import plan
 from muscope.plots import coordinate_check
 from muscope.plots.coordinate_check import CoordinateCheckInfo
+from muscope.recording import STATISTICS
 from muscope.reports import card, html, slope_table
 from muscope.reports.html import Chart, Content, ReportInput, ReportRun
 from muscope.reports.slope_table import SlopeTable
 from muscope.spec import RunSpec
-from muscope.storage import attempts, measurements, studies, verdicts, workers
+from muscope.storage import attempts, measurements, studies, verdicts
 from muscope.storage.attempts import RunningBundle
 from muscope.storage.studies import RunRow, StudyRow
 from muscope.storage.verdicts import VerdictSummary
 from muscope.verdicts.types import VariantVerdict
-from muscope.vocabulary import RunState, Statistic, StudyState
-from muscope_server import urls
+from muscope.vocabulary import RunState, Statistic, StudyState, TensorKind
+from muscope_server import urls, waiting
 from muscope_server.contexts import Badge, Header, Progress, StudyContext, StudyLine
-
-ALIVE_S = 30.0
-"""A worker that was not heard of for so long is called silent; its lease has expired too."""
 
 TABS = {
     "verdict": "Verdict",
@@ -30,8 +28,8 @@ TABS = {
     "runs": "Runs",
     "report": "Report",
 }
-STATISTICS = (Statistic.CHANGE, Statistic.L1, Statistic.RMS)
-"""The two that decide verdicts first; a page opens on the one that decides most of them."""
+FIRST = (Statistic.CONTRIBUTION, Statistic.CHANGE)
+"""A page opens on the first of these that was recorded: they decide most verdicts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +55,22 @@ class View:
     tab: str
     statistic: Statistic
     tensor: str
+    kind: TensorKind = TensorKind.ACTIVATION
+
+    def of(self, row: StudyRow) -> "View":
+        """The same view with a kind and a statistic that this study records."""
+        kinds = STATISTICS[row.spec.record]
+        kind = self.kind if self.kind in kinds else TensorKind.ACTIVATION
+        offered = statistics(row, kind)
+        known = self.statistic if self.statistic in offered else offered[0]
+        return replace(self, kind=kind, statistic=known)
+
+
+def statistics(row: StudyRow, kind: TensorKind) -> tuple[Statistic, ...]:
+    """What a study records of a kind, in the order of a page."""
+    recorded = STATISTICS[row.spec.record][kind]
+    first = tuple(statistic for statistic in FIRST if statistic in recorded)
+    return (*first, *(statistic for statistic in recorded if statistic not in first))
 
 
 def line(row: StudyRow, summaries: list[VerdictSummary]) -> StudyLine:
@@ -107,12 +121,14 @@ def context(conn: Connection, row: StudyRow, view: View) -> StudyContext:
         study=header(conn, row),
         tabs=TABS,
         tab=view.tab,
-        statistics=STATISTICS,
+        kinds=tuple(STATISTICS[row.spec.record]),
+        kind=view.kind,
+        statistics=statistics(row, view.kind),
         statistic=view.statistic,
         tensor=view.tensor,
-        tensors=_tensors(row) if view.tab == "coordinate-check" else (),
+        tensors=_tensors(row, view.kind) if view.tab == "coordinate-check" else (),
         cards=card.cards(row.spec, judged, is_over=_is_over(row)) if view.tab == "verdict" else (),
-        tables=[_table(row, entry, view.statistic) for entry in judged],
+        tables=[_table(row, entry, view) for entry in judged],
         tolerance=_tolerance(judged),
         charts=_charts(conn, row, view) if view.tab == "coordinate-check" else (),
         runs=_runs(conn, row) if view.tab == "runs" else (),
@@ -121,9 +137,9 @@ def context(conn: Connection, row: StudyRow, view: View) -> StudyContext:
     )
 
 
-def _table(row: StudyRow, judged: VariantVerdict, statistic: Statistic) -> SlopeTable:
+def _table(row: StudyRow, judged: VariantVerdict, view: View) -> SlopeTable:
     standing = card.standing(judged, is_over=_is_over(row))
-    return slope_table.slope_table(judged, statistic, standing=standing)
+    return slope_table.slope_table(judged, view.statistic, view.kind, standing=standing)
 
 
 def header(conn: Connection, row: StudyRow) -> Header:
@@ -139,7 +155,7 @@ def header(conn: Connection, row: StudyRow) -> Header:
         created_at=row.created_at,
         started_at=row.started_at,
         seconds=seconds,
-        waiting=_waiting(conn, row),
+        waiting=waiting.sentence(conn, row),
         training=_training(conn, row),
     )
 
@@ -206,10 +222,11 @@ def _info(
     judged: Mapping[str, VariantVerdict],
 ) -> CoordinateCheckInfo:
     return coordinate_check.info(
-        measurements.samples(conn, row.id, variant=variant),
+        measurements.samples(conn, row.id, variant=variant, kind=view.kind),
         judged.get(variant),
         view.statistic,
         spec=row.spec,
+        kind=view.kind,
         title=labels(row)[variant],
         tensor=view.tensor,
         is_over=_is_over(row),
@@ -221,11 +238,10 @@ def _is_over(row: StudyRow) -> bool:
     return not progress(row).is_live
 
 
-def _tensors(row: StudyRow) -> list[str]:
-    """Every activation that any run of the study records, in the order of the model."""
-    return list(
-        dict.fromkeys(entry.name for run in _shapes(row) for entry in plan.activations(run))
-    )
+def _tensors(row: StudyRow, kind: TensorKind) -> list[str]:
+    """Every tensor of which any run of the study records the kind, in the order of the model."""
+    recorded = (entry for run in _shapes(row) for entry in plan.tensors(run))
+    return list(dict.fromkeys(entry.name for entry in recorded if entry.kind is kind))
 
 
 def _shapes(row: StudyRow) -> list[RunSpec]:
@@ -244,11 +260,11 @@ def _charts(conn: Connection, row: StudyRow, view: View) -> list[Chart]:
     charts = []
     for key, label in labels(row).items():
         info = _info(conn, row, key, view, judged=judged)
-        url = urls.figure(row.id, variant=key, statistic=view.statistic, tensor=view.tensor)
+        url = urls.figure(row.id, variant=key, **urls.shown(view.kind, view.statistic, view.tensor))
         # a variant that has no such tensor has no chart of it either
         if info.panels or not view.tensor:
             summary = coordinate_check.summary(info)
-            charts.append(Chart(label, view.statistic, summary, url=url))
+            charts.append(Chart(label, view.kind, view.statistic, summary, url=url))
     return charts
 
 
@@ -268,21 +284,6 @@ def _preview(conn: Connection, row: StudyRow) -> Content:
         title=row.name,
     )
     return html.content(report, charts=())
-
-
-def _waiting(conn: Connection, row: StudyRow) -> str | None:
-    """Why a queued study does not start, in a sentence that says what to do."""
-    if row.state is not StudyState.QUEUED:
-        return None
-    if not workers.alive(conn, within_s=ALIVE_S):
-        return (
-            "No worker is there, so nothing runs yet; the study starts by itself when one comes. "
-            "Start one with `muscope worker`, or everything with `muscope up`."
-        )
-    others = [bundle for bundle in attempts.running(conn) if bundle.study_id != row.id]
-    if others:
-        return f"Every worker is busy with {others[0].study_name!r}; this study is next in line."
-    return None
 
 
 def _training(conn: Connection, row: StudyRow) -> str:

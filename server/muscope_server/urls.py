@@ -5,6 +5,7 @@ from hashlib import sha256
 from urllib.parse import quote, urlencode
 
 from muscope import assets
+from muscope.vocabulary import TensorKind
 
 API = "/api/v1"
 
@@ -46,6 +47,14 @@ def api_study(study_id: str) -> str:
 def events(study_id: str) -> str:
     """A study's event stream."""
     return f"{api_study(study_id)}/events"
+
+
+def shown(kind: str, statistic: str, tensor: str = "") -> dict[str, str]:
+    """The part of a view that says what is shown; activations go without saying."""
+    return {"kind": "" if kind == TensorKind.ACTIVATION else kind} | {
+        "statistic": statistic,
+        "tensor": tensor,
+    }
 
 
 def figure(study_id: str, **view: str) -> str:

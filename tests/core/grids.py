@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from muscope import plan
 from muscope.catalogue import ActivationEntry
-from muscope.records import Sample
+from muscope.records import Sample, Values
 from muscope.spec import (
     Arm,
     ModelSpec,
@@ -78,8 +78,20 @@ def cell(
 
 def with_value(sample: Sample, value: float) -> Sample:
     """The same sample with another value in every statistic that it has."""
-    change = None if sample.change is None else value
-    return replace(sample, l1=value, rms=value, change=change)
+    return with_values(
+        sample, l1=value, rms=value, change=None if sample.values.change is None else value
+    )
+
+
+def with_values(sample: Sample, **values: float | None) -> Sample:
+    """The same sample with other values of the statistics that are named."""
+    return replace(sample, values=sample.values._replace(**values))
+
+
+def size(sample: Sample) -> float:
+    """The l1 of a sample, which each of these has."""
+    assert sample.values.l1 is not None
+    return sample.values.l1
 
 
 def _sample(run: RunSpec, activation: ActivationEntry, step: int, value: float) -> Sample:
@@ -92,7 +104,5 @@ def _sample(run: RunSpec, activation: ActivationEntry, step: int, value: float) 
         tensor=activation.name,
         role=activation.role,
         kind=TensorKind.ACTIVATION,
-        l1=value,
-        rms=value,
-        change=value if step else None,
+        values=Values(value, value, value if step else None),
     )

@@ -1,7 +1,6 @@
 """The exit rule of the demo: each of its clauses can refuse, and nothing else does."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from muscope import plan
 from muscope.catalogue import ActivationEntry
@@ -10,7 +9,7 @@ from muscope.records import Sample
 from muscope.spec import RunSpec
 from muscope.verdicts.acceptance import complaints
 from muscope.verdicts.judge import judge
-from tests.core.grids import samples
+from tests.core.grids import samples, with_values
 
 SPEC = demo()
 RUNS = {variant.key: 20 for variant in SPEC.variants}
@@ -101,8 +100,8 @@ def test_the_demo_is_the_one_that_the_front_page_promises() -> None:
 def test_what_the_badge_of_mup_says_the_exit_rule_says_too() -> None:
     """The embedding's learning rate over m: every size is flat, its change shrinks."""
     shrunk = [
-        replace(s, change=s.change / s.width)
-        if s.change is not None and s.tensor == "embedding" and "-mup-" in s.variant
+        with_values(s, change=s.values.change / s.width)
+        if s.values.change is not None and s.tensor == "embedding" and "-mup-" in s.variant
         else s
         for s in measured(healthy)
     ]

@@ -3,58 +3,58 @@
 import math
 
 import pytest
-import torch
 
 from muscope import catalogue
 from muscope.catalogue import Option, Options, complete_options, with_defaults
-from muscope.lab import data, models
-from muscope.lab.models.model import Parameters
-from muscope.spec import ModelSpec
-
-SIZES = [(64, 1), (96, 2), (128, 3)]
+from muscope.vocabulary import Role
 
 
 def options(model: str) -> Options:
     return complete_options({}, catalogue.MODELS[model].options)
 
 
-@pytest.mark.parametrize(("width", "depth"), SIZES)
 @pytest.mark.parametrize("model", list(catalogue.MODELS))
-def test_weights_have_the_names_roles_and_shapes_that_are_built(
-    model: str, width: int, depth: int
-) -> None:
-    built = models.build(model, width, depth, options(model)).weights
-    said = catalogue.MODELS[model].weights(width, depth, options(model))
-    assert [entry.name for entry in said] == list(built)
+def test_every_weight_has_one_name_and_as_many_numbers_as_its_shape(model: str) -> None:
+    said = catalogue.MODELS[model].weights(96, 3, options(model))
+    assert len({entry.name for entry in said}) == len(said)
     for entry in said:
-        weight = built[entry.name]
-        lookup = entry.fan_in == 1  # a table keeps one row per index: (rows, fan_out)
-        assert weight.role is entry.role
-        assert weight.shape[1 if lookup else 0] == entry.fan_out
-        assert lookup or weight.shape[1] == entry.fan_in
-        assert math.prod(weight.shape) == entry.parameters
+        assert math.prod(entry.shape) == entry.parameters, entry.name
+        assert entry.fan_out in entry.shape
 
 
-@pytest.mark.parametrize(("width", "depth"), SIZES)
 @pytest.mark.parametrize("model", list(catalogue.MODELS))
-def test_activations_have_the_names_and_sizes_that_are_measured(
-    model: str, width: int, depth: int
+def test_roles_say_how_many_dimensions_grow(model: str) -> None:
+    switches: Options = {"biases": True, "norm_gains": "vector"}
+    known = {option.name for option in catalogue.MODELS[model].options}
+    chosen = {**options(model), **{name: v for name, v in switches.items() if name in known}}
+    narrow, wide = (catalogue.MODELS[model].weights(width, 2, chosen) for width in (64, 128))
+    for one, two in zip(narrow, wide, strict=True):
+        growing = (one.fan_in < two.fan_in) + (one.fan_out < two.fan_out)
+        expected = {Role.HIDDEN: 2, Role.SCALAR: 0}.get(one.role, 1)  # facts 0
+        assert growing == expected, one.name
+
+
+@pytest.mark.parametrize(
+    ("width", "given", "sentence"),
+    [
+        (100, {}, "width 100 is not a multiple of the head size 32"),
+        (64, {"heads": 3}, "width 64 is not a multiple of the 3 heads"),
+        (
+            96,
+            {"queries_per_key": 2},
+            "width 96 has 3 heads, which is not a multiple of the 2 queries that share a key",
+        ),
+        (
+            6,
+            {"heads": 2, "positions": "rope"},
+            "width 6 has heads of 3 elements; rotations need an even number",
+        ),
+    ],
+)
+def test_a_width_without_such_heads_is_refused_with_its_numbers(
+    width: int, given: Options, sentence: str
 ) -> None:
-    built = models.build(model, width, depth, options(model))
-    weights = {name: torch.zeros(weight.shape) for name, weight in built.weights.items()}
-    taps: dict[str, int] = {}
-    built.loss(
-        Parameters(weights, {}, torch.tensor(1.0)),
-        data.batch(ModelSpec(name=model, batch_size=2)),
-        lambda name, value: taps.update({name: value.numel()}),
-    )
-    said = catalogue.MODELS[model].activations(width, depth, options(model))
-    assert [(entry.name, 2 * entry.elements_per_example) for entry in said] == list(taps.items())
-
-
-def test_a_width_that_heads_do_not_divide_is_refused_with_both_numbers() -> None:
-    complaint = catalogue.MODELS["gpt"].check(100, options("gpt"))
-    assert complaint == "width 100 is not a multiple of the head size 32"
+    assert catalogue.MODELS["gpt"].check(width, {**options("gpt"), **given}) == sentence
 
 
 @pytest.mark.parametrize("model", list(catalogue.MODELS))

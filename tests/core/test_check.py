@@ -72,6 +72,19 @@ def test_json_is_all_that_stdout_holds_and_fail_on_decides_the_exit_code(folder:
     assert found["study"]["widths"] == [16, 32, 64]
 
 
+@pytest.mark.usefixtures("_torch")
+def test_missing_data_are_told_in_a_sentence_that_says_where_to_put_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUSCOPE_DATASETS_DIR", "elsewhere")
+    text = SMALL.replace("batch_size: 16}", "batch_size: 16, options: {dataset: cifar10}}")
+    (folder / "missing.yaml").write_text(text)
+    done = muscope("check", "missing.yaml")
+    assert done.exit_code == 2
+    assert f"{folder}/elsewhere/cifar-10-batches-bin/data_batch_1.bin" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -2,19 +2,29 @@
 
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 
 from muscope import catalogue
 from muscope.catalogue import Options
-from muscope.theory.expected import TOLERANCE, Coordinates, expectation, legal_exception, row
-from muscope.vocabulary import Role, Statistic, UpdateFamily
+from muscope.theory.expected import (
+    TOLERANCE,
+    Coordinates,
+    Powers,
+    depth,
+    depth_scheme,
+    expectation,
+    legal_exception,
+    row,
+)
+from muscope.vocabulary import Role, Statistic, TensorKind, UpdateFamily
 
 ADAM, SGD = UpdateFamily.SIGN_LIKE, UpdateFamily.SGD_LIKE
 L1, CHANGE = Statistic.L1, Statistic.CHANGE
 ROWS = (
     *("sp", "sp_fixed_std", "mup", "ntk", "ntk_fixed", "mean_field_fixed"),
-    *("everett", "spectral", "nanotron", ""),
+    *("everett", "spectral", "nanotron", "u_mup", ""),
 )
 EVERYWHERE = [
     Coordinates(row, zero_readout, family, role, statistic, step)
@@ -30,11 +40,10 @@ def exponent(
     role: Role,
     statistic: Statistic,
     step: int,
-    *,
-    zero_readout: bool = False,
+    **given: Any,
 ) -> float | None:
-    at = Coordinates(parametrization, zero_readout, family, role, statistic, step)
-    return expectation(at).exponent
+    place = Coordinates(parametrization, False, family, role, statistic, step)
+    return expectation(replace(place, **given)).exponent
 
 
 @pytest.mark.parametrize(
@@ -61,7 +70,7 @@ def test_mup_is_flat_but_for_the_first_logits_of_a_random_readout(family: Update
 
 @pytest.mark.parametrize("parametrization", ["sp", "mup"])
 def test_what_is_exactly_zero_has_no_exponent(parametrization: str) -> None:
-    zero = {"zero_readout": True}
+    zero = {"zero_readout": True, "powers": Powers(0, 0, None, None, -0.5)}
     assert exponent(parametrization, ADAM, Role.OUTPUT, L1, 0, **zero) is None
     assert exponent(parametrization, ADAM, Role.HIDDEN, CHANGE, 1, **zero) is None
     assert exponent(parametrization, ADAM, Role.OUTPUT, CHANGE, 1, **zero) is not None
@@ -80,15 +89,16 @@ def test_every_expectation_has_a_source_and_bands_only_widen_downwards_for_mup()
         assert expectation(at).source
         legal = legal_exception(at)
         if legal is not None:
-            assert at.row == "mup"
+            assert at.row in ("mup", "u_mup")
             assert legal.low < -TOLERANCE
 
 
 def test_slow_alignment_is_legal_where_token_vectors_meet_a_sign_like_update() -> None:
     marked = [replace(at, aligns_slowly=True) for at in EVERYWHERE]
     legal = [at for at in marked if at.role is Role.HIDDEN and legal_exception(at)]
-    assert {(at.row, at.family, at.statistic) for at in legal} == {("mup", ADAM, CHANGE)}
-    unmarked = [at for at in EVERYWHERE if at.role is not Role.OUTPUT]
+    assert {at.statistic for at in legal} == {CHANGE}
+    assert {(at.row, at.family) for at in legal} == {("mup", ADAM), ("u_mup", ADAM)}
+    unmarked = [at for at in EVERYWHERE if at.role is not Role.OUTPUT and at.row == "mup"]
     assert not any(legal_exception(at) for at in unmarked)
 
 
@@ -129,13 +139,13 @@ def test_the_bands_are_those_of_facts_5_3(
         ("everett", {"form": "mean_field"}, "mup"),
         ("everett", {"alignment": "none"}, ""),
         ("complete_p", {}, "mup"),
-        ("u_mup", {}, ""),
+        ("u_mup", {}, "u_mup"),
     ],
 )
 def test_every_parametrization_follows_its_row_of_facts_5_1(
     name: str, options: Options, row_name: str
 ) -> None:
-    known = catalogue.ALL_PARAMETRIZATIONS[name].options
+    known = catalogue.PARAMETRIZATION_ENTRIES[name].options
     assert row(name, catalogue.with_defaults(options, known)) == row_name
 
 
@@ -153,6 +163,7 @@ ROWS_OF_5_1 = [
     ("mup", UpdateFamily.TRUST_RATIO, (0, -0.5, 0, 0, 0)),
     ("everett", ADAM, (0, 0, 0, 0, None)),
     ("nanotron", ADAM, (0, None, None, 1, None)),
+    ("u_mup", ADAM, (0, -0.5, -0.5, None, 0)),
     ("sp", UpdateFamily.ORTHOGONAL, (0, 0, None, None, None)),
 ]
 
@@ -169,3 +180,123 @@ def test_the_rows_of_facts_5_1(
         (Role.OUTPUT, CHANGE, 1),
     )
     assert tuple(exponent(row_name, family, *place) for place in at) == exponents
+
+
+LOGITS = Role.ATTENTION_LOGITS
+
+
+# Facts 5.2: q.k/sqrt(d) and q.k/d where the size of a head grows with the width.
+@pytest.mark.parametrize(
+    ("start", "zero_query", "exponents"),
+    [
+        (None, False, (0, 0, 0)),
+        (-0.5, False, (-0.5, None, 0)),
+        (-0.5, True, (None, 0, 0)),
+        (0.0, False, (0, None, None)),
+        (0.0, True, (None, None, None)),
+    ],
+)
+def test_attention_logits_of_growing_heads_are_those_of_facts_5_2(
+    start: float | None, zero_query: bool, exponents: tuple[float | None, ...]
+) -> None:
+    given = {"attention_start": start, "zero_query": zero_query}
+    at = ((L1, 0), (L1, 3), (CHANGE, 3))
+    found = tuple(exponent("mup", ADAM, LOGITS, *place, **given) for place in at)
+    assert found == exponents
+
+
+def test_growing_heads_under_1_over_d_may_start_low_and_recover() -> None:
+    at = Coordinates("mup", False, ADAM, LOGITS, L1, 0, attention_start=-0.5)
+    assert legal_exception(at) is not None
+    assert legal_exception(replace(at, step=4)) is not None
+    assert legal_exception(replace(at, step=5)) is None
+    assert legal_exception(replace(at, zero_query=True)) is None
+    assert legal_exception(replace(at, attention_start=None)) is None
+
+
+def test_sp_with_growing_heads_is_not_in_the_tables() -> None:
+    assert exponent("sp", ADAM, LOGITS, CHANGE, 1) == 1.0
+    assert exponent("sp", ADAM, LOGITS, CHANGE, 1, attention_start=0.0) is None
+    assert exponent("sp", ADAM, LOGITS, L1, 0, attention_start=0.0) == 0.0
+
+
+def test_an_unembedding_of_sp_starts_flat_and_leaves_sign_like_updates_alone() -> None:
+    given = {"sp_unembedding": True}
+    assert exponent("mup", ADAM, Role.OUTPUT, L1, 0, **given) == 0.0
+    assert exponent("mup", ADAM, Role.HIDDEN, CHANGE, 1, **given) == 0.0
+    assert exponent("mup", SGD, Role.HIDDEN, CHANGE, 1, **given) is None  # gradients are larger
+    assert exponent("mup", ADAM, Role.OUTPUT, CHANGE, 1, **given) is None  # up to +1/2
+    at = Coordinates("mup", False, ADAM, Role.OUTPUT, L1, 0, sp_unembedding=True)
+    assert legal_exception(at) is None
+
+
+def test_the_first_logits_of_tied_embeddings_are_unknown() -> None:
+    """A token's logit of itself is a sum of squares, those of the others are random."""
+    assert exponent("mup", ADAM, Role.OUTPUT, L1, 0, tied=True) is None
+    assert exponent("mup", ADAM, Role.OUTPUT, CHANGE, 1, tied=True) == 0.0
+
+
+def test_a_mix_of_optimizers_has_exponents_where_one_of_them_is_alone() -> None:
+    """Muon leaves the embedding to AdamW; a hidden change under SP is in no table."""
+    powers = Powers(0, 0, 0, 0, -0.5)
+    assert exponent("sp", ADAM, Role.EMBEDDING, CHANGE, 1, mixed=True, powers=powers) == 0.0
+    assert exponent("sp", ADAM, Role.OUTPUT, CHANGE, 1, mixed=True, powers=powers) is None
+    muon = UpdateFamily.ORTHOGONAL
+    assert exponent("sp", muon, Role.HIDDEN, CHANGE, 1, mixed=True, powers=powers) is None
+    assert exponent("mup", muon, Role.HIDDEN, CHANGE, 1, mixed=True, powers=powers) == 0.0
+
+
+def test_u_mups_embedding_may_shrink_and_its_hidden_weights_may_not() -> None:
+    at = Coordinates("u_mup", False, ADAM, Role.EMBEDDING, Statistic.CONTRIBUTION, 1)
+    of_weight = replace(at, kind=TensorKind.WEIGHT)
+    assert legal_exception(of_weight) is not None
+    assert legal_exception(replace(of_weight, role=Role.HIDDEN)) is None
+    assert legal_exception(replace(at, statistic=CHANGE)) is not None
+
+
+# Facts 5.4: columns h_L t0, Delta h_L with Adam, with SGD, block gradient.
+@pytest.mark.parametrize(
+    ("scheme", "exponents"),
+    [
+        ("none", (0.5, 1, None, None)),
+        ("last_matrix", (0, 0.5, None, None)),
+        ("depth_mup", (0, 0, 0, -0.5)),
+        ("complete_p", (None, 0, 0, -1)),
+        ("", (None, None, None, None)),
+    ],
+)
+def test_the_rows_of_facts_5_4(scheme: str, exponents: tuple[float | None, ...]) -> None:
+    stream = {"role": Role.RESIDUAL}
+    found = (
+        depth(scheme, ADAM, **stream, statistic=L1, step=0),
+        depth(scheme, ADAM, **stream, statistic=CHANGE, step=4),
+        depth(scheme, SGD, **stream, statistic=CHANGE, step=4),
+        depth(scheme, ADAM, role=Role.HIDDEN, statistic=L1, step=0, kind=TensorKind.GRADIENT),
+    )
+    assert tuple(one.exponent for one in found) == exponents
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "scheme"),
+    [
+        ("mup", {}, "none"),
+        ("sp", {}, "none"),
+        ("sp", {"init": "gpt2"}, "last_matrix"),
+        ("cerebras", {}, "last_matrix"),
+        ("depth_mup", {}, "depth_mup"),
+        ("complete_p", {}, "complete_p"),
+        ("complete_p", {"alpha": 0.5}, "depth_mup"),
+        ("minicpm", {}, ""),
+        ("u_mup", {}, ""),
+    ],
+)
+def test_every_parametrization_follows_its_row_of_facts_5_4(
+    name: str, options: Options, scheme: str
+) -> None:
+    known = catalogue.PARAMETRIZATION_ENTRIES[name].options
+    assert depth_scheme(name, catalogue.with_defaults(options, known)) == scheme
+
+
+def test_depth_has_no_exponents_for_single_hidden_tensors() -> None:
+    assert depth("none", ADAM, role=Role.HIDDEN, statistic=CHANGE, step=1).exponent is None
+    assert depth("none", ADAM, role=Role.RESIDUAL, statistic=CHANGE, step=5).exponent is None

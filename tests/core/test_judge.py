@@ -9,10 +9,11 @@ from hypothesis import given, settings, strategies
 
 from muscope.catalogue import ActivationEntry
 from muscope.presets.demo import demo
+from muscope.records import Sample, Values
 from muscope.spec import RunSpec
 from muscope.verdicts.judge import judge
 from muscope.vocabulary import CellVerdict, Role, Statistic, TensorKind
-from tests.core.grids import Law, cell, judged, samples, study, with_value
+from tests.core.grids import Law, cell, judged, samples, size, study, with_value, with_values
 
 
 def grows_as(exponent: float, *, noise: float = 0.0, seed: int = 0) -> Law:
@@ -86,7 +87,7 @@ def test_zeros_that_nobody_expects_are_inconclusive() -> None:
 def test_a_change_that_is_only_rounding_is_no_change() -> None:
     spec = study()
     rounding = [
-        replace(s, change=None if s.change is None else 1e-9 * s.l1 * s.width)
+        with_values(s, change=None if s.values.change is None else 1e-9 * size(s) * s.width)
         for s in samples(spec, grows_as(0.0))
     ]
     found = cell(judged(spec, rounding), "hidden.0", 1, Statistic.CHANGE)
@@ -145,7 +146,7 @@ def test_an_interval_that_leaves_the_band_is_not_excused() -> None:
     spec = study(zero_readout=True)
     noisy = samples(spec, readout_as(-0.15))
     loud = [
-        s if s.tensor != "readout" else replace(s, l1=s.l1 * (1 + s.seed) ** (s.width / 512))
+        s if s.tensor != "readout" else with_values(s, l1=size(s) * (1 + s.seed) ** (s.width / 512))
         for s in noisy
     ]
     for measured in (loud, [s for s in noisy if s.seed == 0]):
@@ -195,7 +196,7 @@ def test_no_exception_ever_excuses_growth(
 
 def test_rms_is_shown_and_does_not_decide() -> None:
     spec = study()
-    measured = [replace(s, rms=s.rms * s.width) for s in samples(spec, grows_as(0.0))]
+    measured = [with_values(s, rms=size(s) * s.width) for s in samples(spec, grows_as(0.0))]
     verdict = judged(spec, measured)
     assert cell(verdict, "hidden.0", 1, Statistic.RMS).verdict is CellVerdict.GROWS
     assert verdict.verdict is CellVerdict.FLAT
@@ -225,11 +226,43 @@ def test_every_depth_gets_slopes_of_its_own() -> None:
     assert by_depth["input", 2] is CellVerdict.GROWS
 
 
-def test_weights_and_gradients_are_not_mistaken_for_activations() -> None:
-    spec = study()
+def as_kind(kind: TensorKind, measured: list[Sample], values: Values) -> list[Sample]:
+    """The weights of this model have the names of what they make; values times the width."""
+    return [
+        replace(s, kind=kind, values=Values(*(v and v * s.width for v in values)))
+        for s in measured
+        if s.step
+    ]
+
+
+@pytest.mark.parametrize("kind", [TensorKind.WEIGHT, TensorKind.GRADIENT, TensorKind.UPDATE])
+def test_sizes_of_other_kinds_are_judged_and_decide_nothing(kind: TensorKind) -> None:
+    spec = study().model_copy(update={"record": "full"})
     measured = samples(spec, grows_as(0.0))
-    weights = [replace(s, kind=TensorKind.WEIGHT, l1=float(s.width)) for s in measured]
-    assert judged(spec, measured + weights) == judged(spec, measured)
+    others = as_kind(kind, measured, Values(l1=0.5, rms=1.0, spectral=2.0))
+    verdict = judged(spec, measured + others)
+    words = {(c.statistic, c.verdict) for c in verdict.cells if c.kind is kind}
+    assert words == {(name, CellVerdict.GROWS) for name in ("l1", "rms", "spectral")}
+    assert verdict.verdict is CellVerdict.FLAT
+    assert {tensor.kind for tensor in verdict.tensors} == {TensorKind.ACTIVATION}
+
+
+def test_a_contribution_that_grows_is_a_fault_that_activations_hide() -> None:
+    spec = study().model_copy(update={"record": "full"})
+    measured = samples(spec, grows_as(0.0))
+    weights = as_kind(TensorKind.WEIGHT, measured, Values(l1=1.0, contribution=1e-9))
+    verdict = judged(spec, measured + weights)
+    assert verdict.verdict is CellVerdict.GROWS
+    assert verdict.sentence() == "grows in 3 of 6 tensors"
+    assert verdict.worst is not None
+    assert verdict.worst.kind is TensorKind.WEIGHT
+
+
+def test_a_signed_statistic_is_judged_by_its_size() -> None:
+    spec = study().model_copy(update={"record": "standard"})
+    measured = [with_values(s, mean=-0.1 * s.width) for s in samples(spec, grows_as(0.0))]
+    found = cell(judged(spec, measured), "hidden.0", 1, Statistic.MEAN)
+    assert found.slope == pytest.approx(1.0)
 
 
 def test_a_study_without_measurements_has_a_verdict_per_variant_that_says_so() -> None:

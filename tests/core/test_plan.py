@@ -49,6 +49,16 @@ def test_learning_rates_share_a_bundle_and_options_do_not() -> None:
     assert sorted(set(sizes)) == [10, 20]  # 2 parametrizations × 5 seeds × 1 or 2 rates
 
 
+def test_runs_of_other_operators_have_their_own_bundles() -> None:
+    data = json.loads(demo().model_dump_json())
+    data["parametrizations"] = [{"name": name} for name in ("mup", "sp", "u_mup")]
+    bundles = plan.plan(StudySpec.model_validate_json(json.dumps(data))).bundles
+    together = {
+        frozenset(run.variant.parametrization.name for run in bundle.runs) for bundle in bundles
+    }
+    assert together == {frozenset(("mup", "sp")), frozenset(("u_mup",))}
+
+
 def test_small_widths_come_first() -> None:
     widths = [bundle.runs[0].width for bundle in plan.plan(demo()).bundles]
     assert widths == sorted(widths)
@@ -75,6 +85,31 @@ def test_a_grid_of_half_a_thousand_million_runs_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="the grid has 536870912 runs"):
         StudySpec.model_validate_json(text)
     assert time.monotonic() - started_at < 1.0
+
+
+def test_sophia_costs_a_tenth_more_than_lion() -> None:
+    """Of every ten updates one takes a second gradient (facts 3)."""
+    data = demo().model_dump(mode="json") | {"steps": 100}
+    flops = {}
+    for name in ("lion", "sophia"):
+        for arm in data["arms"]:
+            arm["optimizers"] = [{"name": name, "learning_rate": 1e-3}]
+        flops[name] = plan.plan(StudySpec.model_validate_json(json.dumps(data))).flops
+    assert flops["sophia"] / flops["lion"] == pytest.approx((3 * 110 + 1) / (3 * 100 + 1))
+
+
+def test_products_and_state_of_an_optimizer_are_counted() -> None:
+    """Muon keeps one number per weight and multiplies matrices; Shampoo keeps two more squares."""
+    data = demo().model_dump(mode="json")
+    costs = {}
+    for name in ("adamw", "lion", "muon", "shampoo"):
+        for arm in data["arms"]:
+            arm["optimizers"] = [{"name": name, "learning_rate": 1e-3}]
+        (*_, largest) = plan.plan(StudySpec.model_validate_json(json.dumps(data))).bundles
+        costs[name] = (largest.flops, largest.memory_bytes)
+    flops, memory = ({name: cost[i] for name, cost in costs.items()} for i in (0, 1))
+    assert flops["adamw"] == flops["lion"] < min(flops["muon"], flops["shampoo"])
+    assert memory["lion"] < memory["muon"] < memory["adamw"] < memory["shampoo"]
 
 
 def test_costs_add_up() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from muscope.plots import coordinate_check, drawing
-from muscope.records import Sample
+from muscope.records import Sample, Values
 from muscope.spec import Arm, ModelSpec, OptimizerSpec, ParametrizationSpec, StudySpec
 from muscope.vocabulary import Role, Statistic, TensorKind
 
@@ -32,7 +32,7 @@ def sample(width: int, seed: int, value: float, **changes: object) -> Sample:
     fields: dict[str, object] = {
         "variant": SPEC.variants[0].key, "width": width, "depth": 2, "seed": seed, "step": 0,
         "tensor": "hidden.0", "role": Role.HIDDEN, "kind": TensorKind.ACTIVATION,
-        "l1": value, "rms": 2 * value, "change": None,
+        "values": Values(value, 2 * value, None),
     }  # fmt: skip
     return Sample(**(fields | changes))  # type: ignore[arg-type]
 

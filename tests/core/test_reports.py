@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import pytest
 
 from muscope.plots import coordinate_check
-from muscope.records import Sample
+from muscope.records import Sample, Values
 from muscope.reports import card, formats, html, slope_table, templating
 from muscope.reports import csv as report_csv
 from muscope.reports.html import ReportInput, ReportRun
@@ -27,8 +27,8 @@ def grid() -> list[Sample]:
     return [
         Sample(
             variant=variant.key, width=width, depth=1, seed=seed, step=step, tensor=tensor,
-            role=role, kind=TensorKind.ACTIVATION, l1=width ** 0.5 + seed / 3,
-            rms=1.0, change=None if step == 0 else width / 7 + seed,
+            role=role, kind=TensorKind.ACTIVATION,
+            values=Values(width**0.5 + seed / 3, 1.0, None if step == 0 else width / 7 + seed),
         )
         for variant in SPEC.variants
         for width in SPEC.widths
@@ -60,7 +60,7 @@ def test_the_report_holds_everything_from_the_question_to_the_spec(rendered: str
         "Report &amp; &lt;more&gt;",
     ):  # fmt: skip
         assert part in rendered
-    figures = len(SPEC.variants) * len(html.STATISTICS)
+    figures = len(SPEC.variants) * len(html.shown(SPEC))
     assert rendered.count('type="application/json"') == figures
 
 

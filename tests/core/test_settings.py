@@ -36,3 +36,17 @@ def test_a_folder_of_somebody_else_is_not_taken(
     (here / ".muscope").mkdir()
     monkeypatch.setattr("os.getuid", lambda: (here / ".muscope").stat().st_uid + 1)
     assert Settings().data_dir == here / "home/.local/share/muscope"
+
+
+def test_data_files_lie_in_the_data_folder_unless_told_otherwise(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Settings(data_dir=here).datasets_folder == here / "datasets"
+    monkeypatch.setenv("MUSCOPE_DATASETS_DIR", "elsewhere")
+    assert Settings(data_dir=here).datasets_folder == here / "elsewhere"
+
+
+def test_no_hugging_face_data_set_is_allowed_unless_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().huggingface_allowed == ()
+    monkeypatch.setenv("MUSCOPE_HUGGINGFACE_DATASETS", "owner/stories, imdb,")
+    assert Settings().huggingface_allowed == ("owner/stories", "imdb")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from muscope import plan
 from muscope.presets.demo import demo
 from muscope.spec import StudySpec, canonical_json, digest
 
@@ -100,10 +101,6 @@ def test_a_depth_rule_is_refused_for_a_model_without_branches() -> None:
     assert "'complete_p' scales residual branches, and model 'mlp' has none" in refusal(content)
 
 
-def test_what_is_only_a_rule_cannot_be_asked_for() -> None:
-    assert "unknown parametrization 'u_mup'" in refusal(data(parametrizations=[{"name": "u_mup"}]))
-
-
 def test_a_silent_option_at_its_default_leaves_the_digest_as_it_was() -> None:
     def mup(**options: str) -> StudySpec:
         return parsed(data(parametrizations=[{"name": "mup", "options": options}]))
@@ -146,6 +143,15 @@ def test_every_field_is_part_of_the_digest() -> None:
 def test_the_digest_of_the_demo_is_what_it_was() -> None:
     """A digest that changes loses every idempotency key and stored study: do it knowingly."""
     assert digest(demo()) == DEMO_DIGEST
+
+
+def test_what_came_later_is_left_out_at_its_default_and_written_otherwise() -> None:
+    more = demo().model_copy(update={"record": "full"})
+    assert "record" not in canonical_json(demo())
+    assert digest(parsed(data(record="activations"))) == DEMO_DIGEST
+    assert digest(more) != DEMO_DIGEST
+    assert StudySpec.model_validate_json(canonical_json(more)) == more
+    assert {run.record for run in plan.runs(more)} == {"full"}
 
 
 def test_keys_of_variants_are_unique_and_fit_for_a_url() -> None:

@@ -1,14 +1,17 @@
 """The terminal's verdict table: readable in 100 columns, without colour, and complete."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from muscope.cli.table import verdict_table
 from muscope.presets.demo import demo
+from muscope.records import Values
 from muscope.verdicts.judge import judge
 from muscope.verdicts.types import VariantVerdict
+from muscope.vocabulary import TensorKind
 from tests.core.grids import judged, samples, study
 
 
@@ -77,6 +80,20 @@ def test_an_inconclusive_verdict_says_what_to_add() -> None:
     measured = samples(spec, lambda run, a, t: noise[(run.seed + run.width // 64) % 5])
     text = printed((judged(spec, measured),))
     assert "cannot be told from flat here: add seeds or widths" in " ".join(text.split())
+
+
+def test_contributions_of_weights_have_a_table_of_their_own() -> None:
+    spec = study().model_copy(update={"record": "full"})
+    measured = samples(spec, lambda run, activation, step: 1.0)
+    weights = [
+        replace(s, kind=TensorKind.WEIGHT, values=Values(l1=1.0, contribution=float(s.width)))
+        for s in measured
+        if s.step
+    ]
+    text = printed((judged(spec, measured + weights),))
+    assert text.count("hidden.0") == 2
+    assert "contr." in text
+    assert "worst: contribution of weight input at step 1, slope +1.00" in " ".join(text.split())
 
 
 def test_nothing_measured_is_said_and_not_an_error() -> None:

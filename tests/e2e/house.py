@@ -172,5 +172,5 @@ def _digests(bundle: PlannedBundle) -> list[RunDigest]:
     digests = [RunDigest() for _ in bundle.runs]
     for record in engine.train(bundle.runs):
         for row in record.measurements:
-            digests[row.member].add(record.step, row.tensor, row.kind, row.l1, row.rms, row.change)
+            digests[row.member].add(record.step, row.tensor, row.kind, row.values)
     return digests

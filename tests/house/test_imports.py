@@ -18,6 +18,7 @@ HEAVY = {"torch", "numpy", "scipy", "sklearn"}
 ROOM_OF = {
     "torch": ("muscope/lab",),
     "sklearn": ("muscope/lab",),
+    "datasets": ("muscope/lab/data/huggingface.py",),
     "numpy": ("muscope/lab", "muscope/verdicts"),
     "scipy": ("muscope/verdicts",),
     "plotly": ("muscope/plots",),
@@ -28,6 +29,9 @@ ROOM_OF = {
     "fastapi": ("server",),
     "uvicorn": ("muscope/cli/server.py", "server"),
     "typer": ("muscope/cli",),
+    "mup": (),  # what tests compare with is no part of the product
+    "pytorch_optimizer": (),
+    "unit_scaling": (),
 }
 HANDED_ON = {"Connection", "Celery", "sqlalchemy.exc"}
 """What every room may take: the types it hands on, the errors it waits out."""

@@ -70,3 +70,30 @@ def test_a_full_disk_is_named_with_its_figures(machine: Path) -> None:
     sentence = setup_says(machine)
     assert "120 MB free" in sentence
     assert "needs 3000 MB" in sentence
+
+
+def test_what_it_installs_is_installed_again_only_when_what_it_depends_on_changed(
+    machine: Path,
+) -> None:
+    """A stamp of the files that say what to install; `mup` is said in the script alone."""
+    python = machine / ".venv" / "bin"
+    python.mkdir(parents=True)
+    (machine / ".venv" / "pyvenv.cfg").touch()
+    add_tool(python, "python", f'echo "$@" >>{machine}/called')
+    add_tool(machine / "bin", "chromium", "")
+    add_tool(machine / "bin", "df", "echo head\necho /dev/sda 9 9 9000000 1% /")
+    assert "--no-deps mup==1.0.0" in calls_of_python(machine)
+    assert calls_of_python(machine) == ""
+    with (machine / "scripts" / "setup.sh").open("a") as script:
+        script.write("# one more original\n")
+    assert "--no-deps mup==1.0.0" in calls_of_python(machine)
+
+
+def calls_of_python(machine: Path) -> str:
+    """Set up for tests, and give what the environment's Python was called with."""
+    called = machine / "called"
+    called.write_text("")
+    script = machine / "scripts" / "setup.sh"
+    environment = {"PATH": str(machine / "bin"), "HOME": str(machine)}
+    subprocess.run(["sh", script, "test"], env=environment, stdin=subprocess.DEVNULL, check=True)
+    return called.read_text()

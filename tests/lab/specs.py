@@ -1,7 +1,8 @@
 """Small runs for the tests of the lab."""
 
 from muscope import catalogue
-from muscope.spec import ModelSpec, OptimizerSpec, ParametrizationSpec, RunSpec, Variant
+from muscope.catalogue import Options
+from muscope.spec import Batches, ModelSpec, OptimizerSpec, ParametrizationSpec, RunSpec, Variant
 
 SMALL_GPT = {"head_size": 8, "sequence_length": 8, "mlp_ratio": 2}
 
@@ -18,16 +19,17 @@ def run(
     depth: int = 2,
     seed: int = 0,
     steps: int = 2,
-    options: dict[str, bool | int | float | str] | None = None,
+    options: Options | None = None,
+    model_options: Options | None = None,
+    batches: Batches = "fixed",
 ) -> RunSpec:
     """A run with everything that a test does not care about filled in."""
-    entry = catalogue.MODELS[model]
+    known = {option.name for option in catalogue.MODELS[model].options}
+    small = dict(SMALL_GPT) if "head_size" in known else {}
     switches = {} if zero_readout is None else {"zero_readout": zero_readout}
     return RunSpec(
         variant=Variant(
-            model=ModelSpec(
-                name=model, batch_size=4, options=dict(SMALL_GPT) if entry.options else {}
-            ),
+            model=ModelSpec(name=model, batch_size=4, options={**small, **(model_options or {})}),
             parametrization=ParametrizationSpec(name=parametrization, options=dict(switches)),
             optimizer=OptimizerSpec(
                 name=optimizer, learning_rate=learning_rate, options=options or {}
@@ -39,4 +41,5 @@ def run(
         base_depth=depth,
         seed=seed,
         steps=steps,
+        batches=batches,
     )

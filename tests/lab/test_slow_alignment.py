@@ -19,7 +19,7 @@ def change_of_the_first_keys(width: int) -> float:
         for seed in range(3)
     ]
     *_, last = engine.train(members)
-    changes = [m.change for m in last.measurements if m.tensor == KEYS]
+    changes = [m.values.change for m in last.measurements if m.tensor == KEYS]
     return sum(change for change in changes if change is not None) / len(changes)
 
 

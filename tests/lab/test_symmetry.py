@@ -22,17 +22,21 @@ DIMS = (
     WeightDims(Role.HIDDEN, WIDTH, WIDTH, BASE, BASE),
     WeightDims(Role.OUTPUT, WIDTH, CLASSES, BASE, CLASSES),
 )
+VECTORS = tuple(
+    WeightDims(Role.VECTOR, 1, WIDTH, 1, BASE, is_bias=is_bias) for is_bias in (False, True)
+)
+"""The gain and the bias of the input layer."""
 LEARNING_RATE, DECAY, EPSILON, STEPS = 0.02, 0.3, 1e-3, 6
 
 
 def rules(form: str, family: UpdateFamily, decay: DecayForm) -> list[WeightRule]:
     """The rules of one form; the unit-variance form moves every init std to 1."""
-    entry = catalogue.ALL_PARAMETRIZATIONS["mup"]
+    entry = catalogue.PARAMETRIZATION_ENTRIES["mup"]
     given = {"zero_readout": False, "form": "table3" if form == "unit" else form}
     options = catalogue.with_defaults(given, entry.options)
-    found = [entry.theory.weight_rule(dims, family, options) for dims in DIMS]
-    if form == "unit":
-        return [transform(rule, rule.init_std, family, decay) for rule in found]
+    found = [entry.theory.weight_rule(dims, family, options) for dims in (*DIMS, *VECTORS)]
+    if form == "unit":  # a vector has no std: any theta will do
+        return [transform(rule, rule.init_std or 3.0, family, decay) for rule in found]
     return found
 
 
@@ -46,17 +50,23 @@ def losses(
         return torch.randn(*shape, generator=draw, dtype=torch.float64)
 
     inputs, targets = normal(16, PIXELS), torch.arange(16) % CLASSES
-    weights = [
-        (normal(dims.fan_out, dims.fan_in) * rule.init_std).requires_grad_()
-        for dims, rule in zip(DIMS, rules, strict=True)
+    *of_matrices, of_gain, of_bias = rules
+    matrices = [
+        normal(dims.fan_out, dims.fan_in) * rule.init_std
+        for dims, rule in zip(DIMS, of_matrices, strict=True)
     ]
+    gain = torch.ones(WIDTH, dtype=torch.float64) / of_gain.multiplier
+    bias = torch.zeros(WIDTH, dtype=torch.float64)
+    weights = [weight.requires_grad_() for weight in (*matrices, gain, bias)]
     groups = [group(weight, rule, common) for weight, rule in zip(weights, rules, strict=True)]
     optimizer = make(groups)
     trace = []
     for _ in range(STEPS):
         stream = inputs
-        for weight, rule in zip(weights, rules, strict=True):
+        for weight, rule in zip(matrices, of_matrices, strict=True):
             before = rule.multiplier * stream @ weight.T
+            if weight is matrices[0]:
+                before = before * of_gain.multiplier * gain + of_bias.multiplier * bias
             stream = torch.tanh(before)
         loss = functional.cross_entropy(before, targets)
         trace.append(loss.detach())

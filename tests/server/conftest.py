@@ -10,7 +10,9 @@ import pytest
 from muscope.settings import Settings
 from muscope.storage import schema
 from muscope.storage.database import open_database
+from tests.server import measured
 from tests.server.running import Running, running
+from tests.server.world import World
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +50,23 @@ def client(server: Running) -> Iterator[httpx.Client]:
     """A client with the bearer token."""
     with server.script() as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def world(template_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Shared by the tests that change nothing."""
+    settings = fresh(template_dir, tmp_path_factory.mktemp("pages"))
+    with running(settings) as server, server.browser() as visitor:
+        database = open_database(settings)
+        yield World(database, visitor, measured.finished(database, measured.small()))
+        database.close()
+
+
+@pytest.fixture
+def visitor(server: Running) -> Iterator[httpx.Client]:
+    """A visitor of an empty house."""
+    with server.browser() as client:
+        yield client
 
 
 def fresh(template_dir: Path, folder: Path) -> Settings:

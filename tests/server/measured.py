@@ -4,8 +4,16 @@ import math
 from collections.abc import Iterator
 
 from muscope import plan
-from muscope.records import Measurement, Progress, StepRecord
-from muscope.spec import Arm, ModelSpec, OptimizerSpec, ParametrizationSpec, StudySpec, Variant
+from muscope.records import Measurement, Progress, StepRecord, Values
+from muscope.spec import (
+    Arm,
+    ModelSpec,
+    OptimizerSpec,
+    ParametrizationSpec,
+    RunSpec,
+    StudySpec,
+    Variant,
+)
 from muscope.storage import bundles, measurements, studies, verdicts, workers
 from muscope.storage.bundles import Claim, Outcome
 from muscope.storage.database import Database
@@ -71,15 +79,13 @@ def train_next(database: Database, spec: StudySpec, study_id: str) -> bool:
         with database.write() as conn:
             measurements.write(conn, claim, record)
         for entry in record.measurements:
-            digests[entry.member].add(
-                record.step, entry.tensor, entry.kind, entry.l1, entry.rms, entry.change
-            )
+            digests[entry.member].add(record.step, entry.tensor, entry.kind, entry.values)
     outcomes = [
         Outcome(member.run_id, RunState.FINISHED, digest.count, digest.hex())
         for member, digest in zip(claim.members, digests, strict=True)
     ]
     with database.write() as conn:
-        bundles.finish(conn, claim, outcomes)
+        bundles.finish(conn, claim, bundles.count(conn, claim, outcomes))
         ended = studies.get(conn, study_id)
         final = ended is not None and ended.ended_at is not None
         counts = studies.runs_judged(conn, study_id)
@@ -105,17 +111,26 @@ def records(claim: Claim, steps: int) -> Iterator[StepRecord]:
     """What the lab would yield for a bundle."""
     for step in range(steps + 1):
         measured = [
-            Measurement(number, entry.name, TensorKind.ACTIVATION, size, 1.25 * size, change)
+            Measurement(number, entry.name, entry.kind, values(member.spec, entry.kind, step))
             for number, member in enumerate(claim.members)
-            for entry in plan.activations(member.spec)
-            for size in [1.0 + 0.01 * member.spec.seed]
-            for growth in [(member.spec.width / 64) ** exponent(member.spec.variant)]
-            for change in [None if step == 0 else 0.01 * step * growth * size]
+            for entry in plan.tensors(member.spec)
+            if step or entry.kind is not TensorKind.UPDATE
         ]
         losses = [
             Progress(number, math.log(10) - 0.1 * step) for number in range(len(claim.members))
         ]
         yield StepRecord(step, tuple(measured), tuple(losses))
+
+
+def values(run: RunSpec, kind: TensorKind, step: int) -> Values:
+    """Sizes that do not depend on width; changes and contributions as `exponent` says."""
+    size = 1.0 + 0.01 * run.seed
+    growth = (run.width / 64) ** exponent(run.variant)
+    change = 0.01 * step * growth * size if step else None
+    if kind is TensorKind.ACTIVATION:
+        return Values(size, 1.25 * size, change)
+    contribution = change if kind is TensorKind.WEIGHT else None
+    return Values(l1=size, mean=-size, contribution=contribution, spectral=size)
 
 
 def judged(
@@ -152,7 +167,7 @@ def judged(
             source="this world",
         )
         for entry in plan.activations(run)
-        for statistic in Statistic
+        for statistic in (Statistic.L1, Statistic.RMS, Statistic.CHANGE)
         for step in ((1, 2) if statistic is Statistic.CHANGE else (0, 1, 2))
     )
     worst = {cell.tensor: cell for cell in cells if cell.statistic is Statistic.CHANGE}

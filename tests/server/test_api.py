@@ -112,7 +112,8 @@ INVALID: dict[str, tuple[Any, str]] = {
     "seeds 1e9": (small(seeds=10**9), "seeds"),
     "steps 0": (small(steps=0), "steps"),
     "rows": (small(steps=100_000, seeds=64, widths=[32, 64, 96, 128]), "steps"),
-    "slopes": (small(steps=20_000), "steps"),
+    "slopes": (small(depths=[*range(491, 513)]), "steps"),
+    "record": (small(record="everything"), "record"),
     "base width": (small(base_width=128), ""),
     "unknown field": (small(path="/etc/passwd"), "path"),
     "unknown field inside": (with_model(device="cuda:99"), "arms.0.model.device"),
@@ -328,3 +329,11 @@ def test_a_study_is_accepted_while_the_broker_is_away(settings: Settings) -> Non
         assert time.monotonic() - start < 3.0  # a refused Redis takes six seconds to say so
         study = client.get(f"{STUDIES}/{response.json()['id']}").json()
     assert study["state"] == "queued"
+
+
+def test_a_refusal_speaks_as_the_command_line_does_and_keeps_its_paths(
+    client: httpx.Client,
+) -> None:
+    error = client.post(STUDIES, json=with_model(batch_size=0)).json()["error"]
+    assert error["message"].startswith("arms[0].model.batch_size: ")
+    assert error["fields"][0]["path"] == "arms.0.model.batch_size"

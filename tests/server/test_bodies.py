@@ -6,7 +6,7 @@ import time
 import httpx
 import pytest
 
-from muscope_server.limits import BODY_BYTES, HEADER_BYTES
+from muscope_server.limits import BODY_BYTES, HEADER_BYTES, STRANGER_BODY_BYTES
 from tests.server.harmless import assert_dressed, assert_healthy, refused
 from tests.server.running import Running
 
@@ -30,6 +30,14 @@ def test_a_body_that_grows_too_large_is_refused_without_a_length(shared: Running
     with shared.script() as client:
         chunks = (b" " * 65536 for _ in range(BODY_BYTES // 65536 + 1))
         refused(shared, lambda: client.post("/api/v1/studies", content=chunks, headers=JSON), 413)
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/login"), ("GET", "/static/icon.svg")])
+def test_of_a_stranger_hardly_anything_is_read(shared: Running, method: str, path: str) -> None:
+    length = STRANGER_BODY_BYTES + 1
+    head = f"{method} {path} HTTP/1.1\r\nHost: {shared.host}\r\nSec-Fetch-Site: none\r\n"
+    form = f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n"
+    assert shared.raw((head + form).encode()).startswith(b"HTTP/1.1 413")
 
 
 def test_a_client_that_sends_its_large_body_still_hears_why_not(shared: Running) -> None:

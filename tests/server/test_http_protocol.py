@@ -65,3 +65,44 @@ def test_pipelined_requests_are_answered_in_order(server: Running) -> None:
         while answers.count(b'{"status":"ok"}') < 3:
             answers += connection.recv(65536)
     assert answers.count(b"HTTP/1.1 200") == 3
+
+
+def refused(server: Running, length: int) -> socket.socket:
+    """A connection on which a request was refused of whose body one byte has been sent."""
+    head = f"POST /api/v1/studies HTTP/1.1\r\nHost: {server.host}\r\nContent-Length: {length}"
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+    connection.sendall(f"{head}\r\n\r\n{{".encode())
+    answer = b""
+    while b'"fields":[]}}' not in answer:
+        answer += connection.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 401")
+    return connection
+
+
+def test_the_rest_of_a_refused_body_is_not_waited_for_for_ever(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "BODY_SECONDS", 0.4)
+    with refused(server, 1000) as connection:
+        assert trickle(connection, b" " * 100, most_s=3)
+
+
+def test_after_the_rest_of_a_refused_body_the_connection_goes_on(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "BODY_SECONDS", 0.3)
+    with refused(server, 2) as connection:
+        connection.sendall(b"}")
+        time.sleep(0.6)  # longer than the rest might have taken
+        request = f"GET /api/v1/health HTTP/1.1\r\nHost: {server.host}\r\n\r\n"
+        connection.sendall(request.encode())
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def test_a_connection_that_is_idle_after_a_refused_body_is_closed(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "HEADER_SECONDS", 0.3)
+    with refused(server, 2) as connection:
+        connection.sendall(b"}")
+        assert connection.recv(4096) == b""

@@ -77,6 +77,14 @@ def test_get_and_head_change_nothing_and_agree(shared: Running, path: str) -> No
     assert_dressed(answers[1])
 
 
+def test_a_refused_head_leaves_no_error_in_the_log(
+    shared: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    with shared.client() as client:
+        assert client.head("/api/v1/studies").status_code == 401
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 @pytest.mark.parametrize("path", WRITING)
 @pytest.mark.parametrize(
     "headers",
@@ -219,6 +227,17 @@ def test_wrong_tokens_lock_out_their_address_only(shared: Running, stranger: htt
     assert 1 <= int(response.headers["retry-after"]) <= 61
     with shared.client(address=next(OTHER_ADDRESSES), headers=shared.bearer) as other:
         assert other.get("/api/v1/studies").status_code == 200
+
+
+def test_who_is_locked_out_hears_so_before_the_login_reads_a_body(server: Running) -> None:
+    form = {"Sec-Fetch-Site": "same-origin"}
+    with server.client(headers=form) as stranger:
+        for _ in range(6):
+            answer = stranger.post("/login", data={"token": "wrong"})
+        assert answer.status_code == 429
+    head = f"POST /login HTTP/1.1\r\nHost: {server.host}\r\nSec-Fetch-Site: none\r\n"
+    type_ = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\n"
+    assert server.raw((head + type_).encode(), timeout_s=2.0).startswith(b"HTTP/1.1 429")
 
 
 def test_a_cookie_is_honoured_while_its_address_is_locked_out(shared: Running) -> None:

@@ -94,9 +94,10 @@ Refusal = Callable[..., Result]
 def test_a_database_that_is_not_upgraded_is_refused_with_exit_3(
     refusal: Refusal, tmp_path: Path
 ) -> None:
-    result = refusal(Settings(data_dir=tmp_path))
+    result = refusal(Settings(data_dir=tmp_path / "new"))
     assert result.exit_code == 3
     assert "muscope db upgrade" in result.stderr
+    assert not (tmp_path / "new").exists(), "what does not start makes nothing"
 
 
 def test_a_port_that_is_taken_is_one_sentence(refusal: Refusal, settings: Settings) -> None:

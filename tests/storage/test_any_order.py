@@ -99,7 +99,7 @@ def finish(conn: Connection, held: Claim) -> None:
     records = [record(held, step) for step in (0, 1)]
     for written in records:
         measurements.write(conn, held, written)
-    bundles.finish(conn, held, world.outcomes(held, records))
+    bundles.finish(conn, held, bundles.count(conn, held, world.outcomes(held, records)))
 
 
 def obey(conn: Connection, held: Claim) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import delete
 
 from muscope.storage import bundles, events, measurements, studies
-from muscope.storage.bundles import Claim, Incomplete, LeaseLost
+from muscope.storage.bundles import Claim, Counted, Incomplete, LeaseLost
 from muscope.storage.database import Database
 from muscope.storage.tables import measurement
 from muscope.vocabulary import RunState
@@ -88,7 +88,7 @@ def test_a_claim_that_was_lost_can_write_nothing(db: Database) -> None:
         for attempted in (
             lambda conn, dead=dead: measurements.write(conn, dead, world.record(dead, 0)),
             lambda conn, dead=dead: bundles.heartbeat(conn, dead, lease_s=9, step=0),
-            lambda conn, dead=dead: bundles.finish(conn, dead, []),
+            lambda conn, dead=dead: bundles.finish(conn, dead, Counted(dead.attempt_id, ())),
             lambda conn, dead=dead: bundles.fail(conn, dead, code="E", text="no"),
             lambda conn, dead=dead: bundles.cancelled(conn, dead),
             lambda conn, dead=dead: bundles.hand_back(conn, dead),
@@ -126,7 +126,7 @@ def test_a_missing_row_is_noticed_at_the_end(db: Database) -> None:
         lost = measurement.c.run_id == held.members[0].run_id, measurement.c.step == 1
         conn.execute(delete(measurement).where(*lost, measurement.c.tensor_id == 1))
     with pytest.raises(Incomplete, match="the database holds 11"), db.write() as conn:
-        bundles.finish(conn, held, world.outcomes(held, written))
+        bundles.finish(conn, held, bundles.count(conn, held, world.outcomes(held, written)))
 
 
 def test_a_changed_row_is_noticed_at_the_end(db: Database) -> None:
@@ -137,7 +137,7 @@ def test_a_changed_row_is_noticed_at_the_end(db: Database) -> None:
         one = measurement.c.run_id == held.members[0].run_id, measurement.c.step == 1
         conn.execute(measurement.update().where(*one).values(l1=measurement.c.l1 + 1e-12))
     with pytest.raises(Incomplete, match="digest"), db.write() as conn:
-        bundles.finish(conn, held, world.outcomes(held, written))
+        bundles.finish(conn, held, bundles.count(conn, held, world.outcomes(held, written)))
 
 
 def test_a_step_that_was_never_written_is_noticed(db: Database) -> None:
@@ -145,7 +145,7 @@ def test_a_step_that_was_never_written_is_noticed(db: Database) -> None:
     held = world.claim(db)
     written = [world.write(db, held, step) for step in range(2)]
     with pytest.raises(Incomplete, match="the plan asks for 12"), db.write() as conn:
-        bundles.finish(conn, held, world.outcomes(held, written))
+        bundles.finish(conn, held, bundles.count(conn, held, world.outcomes(held, written)))
 
 
 def test_an_outcome_for_every_run_or_none(db: Database) -> None:
@@ -153,7 +153,7 @@ def test_an_outcome_for_every_run_or_none(db: Database) -> None:
     held = world.claim(db)
     written = [world.write(db, held, step) for step in range(3)]
     with pytest.raises(Incomplete, match="outcomes came for"), db.write() as conn:
-        bundles.finish(conn, held, world.outcomes(held, written)[1:])
+        bundles.finish(conn, held, bundles.count(conn, held, world.outcomes(held, written)[1:]))
 
 
 def test_divergence_is_counted_too(db: Database) -> None:
@@ -163,9 +163,9 @@ def test_divergence_is_counted_too(db: Database) -> None:
     honest = world.outcomes(held, written)
     hidden = [dataclasses.replace(outcome, state=RunState.FINISHED) for outcome in honest]
     with pytest.raises(Incomplete, match="its rows say diverged"), db.write() as conn:
-        bundles.finish(conn, held, hidden)
+        bundles.finish(conn, held, bundles.count(conn, held, hidden))
     with db.write() as conn:
-        bundles.finish(conn, held, honest)
+        bundles.finish(conn, held, bundles.count(conn, held, honest))
     with db.read() as conn:
         states = [run.state for run in studies.runs(conn, study_id)[:4]]
     assert states == ["finished", "finished", "diverged", "finished"]

@@ -7,7 +7,10 @@ from contextlib import suppress
 import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 
+from muscope.settings import Settings
+from muscope.storage import database as storage_database
 from muscope.storage import events, studies
 from muscope.storage.database import Database, clock
 from muscope.storage.tables import study
@@ -79,4 +82,29 @@ def test_an_address_that_cannot_work_is_refused_at_once(url: str, sentence: str)
 def test_a_password_is_not_shown() -> None:
     db = Database("postgresql+psycopg://me:secret@host/name")
     assert "secret" not in db.name
+    db.close()
+
+
+def test_a_postgres_that_has_gone_is_noticed_within_half_a_lease(quick_postgres_url: str) -> None:
+    db = Database(quick_postgres_url)
+    with db.read() as conn:
+        assert conn.connection.dbapi_connection is not None
+        given = conn.connection.dbapi_connection.info.get_parameters()  # type: ignore[attr-defined]
+    db.close()
+    silence_s = sum(
+        int(given[name]) * times
+        for name, times in (("keepalives_idle", 1), ("keepalives_interval", 3))
+    )
+    assert given["keepalives_count"] == "3"
+    assert max(silence_s, int(given["tcp_user_timeout"]) / 1000) <= Settings().lease_s / 2
+
+
+def test_who_gets_no_connection_hears_so_soon(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage_database, "CONNECTIONS", 2)
+    monkeypatch.setattr(storage_database, "POOL_TIMEOUT_S", 0.1)
+    db = Database(sqlite_url)
+    with db.read(), db.read(), pytest.raises(PoolExhausted), db.read():
+        pytest.fail("there is no third connection")
     db.close()

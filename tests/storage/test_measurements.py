@@ -1,10 +1,11 @@
 """Measurements: keyed, exact, nan included; readers see one attempt."""
 
 import math
+from collections.abc import Iterable
 
 import pytest
 
-from muscope.records import Measurement, StepRecord
+from muscope.records import Measurement, StepRecord, Values
 from muscope.storage import bundles, events, measurements
 from muscope.storage.database import Database
 from muscope.storage.measurements import CSV_HEADER, MeasurementConflict, RunDigest
@@ -15,7 +16,7 @@ NAN, INF = math.nan, math.inf
 
 
 def one(l1: float, rms: float, change: float | None, *, step: int = 0) -> StepRecord:
-    entry = Measurement(0, "input", TensorKind.ACTIVATION, l1, rms, change)
+    entry = Measurement(0, "input", TensorKind.ACTIVATION, Values(l1, rms, change))
     return StepRecord(step, (entry,), ())
 
 
@@ -46,7 +47,7 @@ def test_another_value_under_the_same_key_is_a_named_conflict(
     with pytest.raises(MeasurementConflict, match=r"run_id 1, step 0, tensor_id 1, kind act"):
         put(db, held, one(*other))
     with db.read() as conn:
-        assert [sample.l1 for sample in measurements.samples(conn, study_id)] == [1.0]
+        assert [sample.values.l1 for sample in measurements.samples(conn, study_id)] == [1.0]
 
 
 def test_a_half_written_batch_is_completed(db: Database) -> None:
@@ -77,14 +78,14 @@ def test_numbers_come_back_as_they_went(
     with db.read() as conn:
         (sample,) = measurements.samples(conn, study_id)
         (row,) = measurements.csv_rows(conn, study_id)
-    assert str((sample.l1, sample.rms, sample.change)) == str(numbers)
-    assert str(row[-3:]) == str(numbers)
+    assert str(sample.values) == str(Values(*numbers))
+    assert str(row[8:]) == str(tuple(Values(*numbers)))
 
 
 def test_a_tensor_outside_the_plan_is_refused_by_name(db: Database) -> None:
     world.submit(db)
     held = world.claim(db)
-    stray = Measurement(0, "bias", TensorKind.ACTIVATION, 1.0, 1.0, None)
+    stray = Measurement(0, "bias", TensorKind.ACTIVATION, Values(1.0, 1.0))
     with pytest.raises(ValueError, match="'bias' is not in the plan, which has: input, hidden"):
         put(db, held, StepRecord(0, (stray,), ()))
 
@@ -106,11 +107,11 @@ def test_rows_of_a_lost_attempt_are_never_seen(db: Database) -> None:
     world.write(db, second, 2)
     with db.write() as conn:
         records = [world.record(second, step) for step in range(3)]
-        bundles.finish(conn, second, world.outcomes(second, records))
+        bundles.finish(conn, second, bundles.count(conn, second, world.outcomes(second, records)))
     with db.read() as conn:
         accepted = measurements.samples(conn, study_id)
     assert (len(live), len(accepted)) == (16, 48)
-    assert 666.0 not in {sample.l1 for sample in (*live, *accepted)}
+    assert 666.0 not in {sample.values.l1 for sample in (*live, *accepted)}
 
 
 def test_csv_and_samples_are_the_same_numbers(db: Database) -> None:
@@ -120,7 +121,11 @@ def test_csv_and_samples_are_the_same_numbers(db: Database) -> None:
             dict(zip(CSV_HEADER, row, strict=True)) for row in measurements.csv_rows(conn, study_id)
         ]
         seen = measurements.samples(conn, study_id)
-    assert rows == [{name: getattr(sample, name) for name in CSV_HEADER} for sample in seen]
+    places = CSV_HEADER[:8]
+    assert rows == [
+        {name: getattr(sample, name) for name in places} | sample.values._asdict()
+        for sample in seen
+    ]
 
 
 def test_samples_of_one_variant(db: Database) -> None:
@@ -134,17 +139,25 @@ def test_samples_of_one_variant(db: Database) -> None:
     assert 2 * len(some) == len(every)
 
 
-def test_a_digest_does_not_depend_on_order_but_on_every_value() -> None:
-    rows = [
-        (step, f"t{step % 3}", TensorKind.ACTIVATION, 1.0 * step, NAN, None) for step in range(9)
-    ]
+def digest(rows: Iterable[tuple[int, Values]]) -> str:
+    found = RunDigest()
+    for step, values in rows:
+        found.add(step, f"t{step % 3}", TensorKind.WEIGHT, values)
+    return found.hex()
 
-    def of(some: list[tuple[int, str, TensorKind, float, float, float | None]]) -> str:
-        digest = RunDigest()
-        for row in some:
-            digest.add(*row)
-        return digest.hex()
 
-    changed = [*rows[:-1], (*rows[-1][:3], 8.000000000000002, NAN, None)]
-    assert of(rows) == of(rows[::-1])
-    assert len({of(rows), of(changed), of(rows[:-1]), of([*rows, rows[0]])}) == 4
+@pytest.mark.parametrize("values", [Values(1.0, NAN), Values(1.0, NAN, None, 0.5), Values(mean=0)])
+def test_a_digest_does_not_depend_on_order_but_on_every_value(values: Values) -> None:
+    rows = [(step, values) for step in range(9)]
+    changed = [*rows[:-1], (8, values._replace(l1=1.0000000000000002))]
+    moved = [*rows[:-1], (8, values._replace(spectral=0.0))]
+    assert digest(rows) == digest(rows[::-1])
+    others = (rows, changed, moved, rows[:-1], [*rows, rows[0]])
+    assert len({digest(other) for other in others}) == len(others)
+
+
+def test_the_digest_of_what_version_0_1_0_measured_has_not_changed() -> None:
+    found = RunDigest()
+    found.add(0, "input", TensorKind.ACTIVATION, Values(0.5, 1.25))
+    found.add(1, "input", TensorKind.ACTIVATION, Values(NAN, math.inf, -0.0))
+    assert found.hex() == "621e5006c805466a"

@@ -8,14 +8,16 @@ from muscope.vocabulary import CellVerdict
 from tests.storage import world
 
 
-def judged(spec: StudySpec, verdict: CellVerdict, *, final: bool) -> list[VariantVerdict]:
+def judged(
+    spec: StudySpec, verdict: CellVerdict, *, final: bool, runs: int = 4
+) -> list[VariantVerdict]:
     return [
         VariantVerdict(
             variant=variant.key,
             label=variant.label,
             verdict=verdict,
             final=final,
-            runs_judged=4,
+            runs_judged=runs,
             runs_planned=4,
             tensors=(),
             cells=(),
@@ -46,6 +48,26 @@ def test_a_final_verdict_does_not_give_way_to_a_provisional_one(db: Database) ->
         verdicts.save(conn, study_id, judged(spec, CellVerdict.FLAT, final=True))
         verdicts.save(conn, study_id, judged(spec, CellVerdict.GROWS, final=False))
         assert {entry.verdict for entry in verdicts.of_study(conn, study_id)} == {CellVerdict.FLAT}
+
+
+def test_a_verdict_on_more_runs_does_not_give_way_to_one_on_fewer(db: Database) -> None:
+    spec = world.small_spec()
+    study_id = world.submit(db, spec)
+    with db.write() as conn:
+        verdicts.save(conn, study_id, judged(spec, CellVerdict.FLAT, final=False, runs=3))
+        verdicts.save(conn, study_id, judged(spec, CellVerdict.GROWS, final=False, runs=2))
+        assert {entry.verdict for entry in verdicts.of_study(conn, study_id)} == {CellVerdict.FLAT}
+
+
+def test_a_study_whose_last_results_no_verdict_counts_is_unjudged(db: Database) -> None:
+    spec = world.small_spec(widths=(8, 16, 32))
+    study_id = world.submit(db, spec)
+    for runs in (2, 4):  # of each of two variants, a bundle at a time
+        world.complete(db, world.claim(db))
+        with db.write() as conn:
+            assert verdicts.unjudged(conn) == [study_id]
+            verdicts.save(conn, study_id, judged(spec, CellVerdict.FLAT, final=False, runs=runs))
+            assert verdicts.unjudged(conn) == []
 
 
 def test_a_study_that_ended_without_a_final_verdict_is_unjudged(db: Database) -> None:

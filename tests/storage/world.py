@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 
 from muscope import plan
-from muscope.records import Measurement, Progress, StepRecord
+from muscope.records import Measurement, Progress, StepRecord, Values
 from muscope.spec import Arm, ModelSpec, OptimizerSpec, ParametrizationSpec, StudySpec
 from muscope.storage import bundles, measurements, studies
 from muscope.storage.bundles import Claim, Outcome
@@ -82,8 +82,8 @@ def outcomes(claim: Claim, records: Iterable[StepRecord]) -> list[Outcome]:
     diverged: set[int] = set()
     for written in records:
         for m in written.measurements:
-            digests[m.member].add(written.step, m.tensor, m.kind, m.l1, m.rms, m.change)
-            if not math.isfinite(m.l1):
+            digests[m.member].add(written.step, m.tensor, m.kind, m.values)
+            if m.values.l1 is not None and not math.isfinite(m.values.l1):
                 diverged.add(m.member)
     return [
         Outcome(
@@ -102,7 +102,7 @@ def complete(db: Database, claim: Claim, *, nan_in: Iterable[int] = ()) -> list[
     nan_in = tuple(nan_in)
     written = [write(db, claim, step, nan_in=nan_in if step else ()) for step in steps]
     with db.write() as conn:
-        bundles.finish(conn, claim, outcomes(claim, written))
+        bundles.finish(conn, claim, bundles.count(conn, claim, outcomes(claim, written)))
     return written
 
 
@@ -118,4 +118,4 @@ def _invented(member: int, tensor: str, step: int, *, diverged: bool) -> Measure
     value = 1.0 + member + len(tensor) / 8 + step / 4
     change = None if step == 0 else step / 16
     numbers = (math.nan, math.inf, -math.inf) if diverged else (value, 2 * value, change)
-    return Measurement(member, tensor, TensorKind.ACTIVATION, *numbers)
+    return Measurement(member, tensor, TensorKind.ACTIVATION, Values(*numbers))

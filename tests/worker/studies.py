@@ -7,13 +7,18 @@ from muscope.storage.database import Database
 
 
 def tiny(
-    *, learning_rate: float = 0.1, widths: tuple[int, ...] = (16, 32), steps: int = 2
+    *,
+    learning_rate: float = 0.1,
+    widths: tuple[int, ...] = (16, 32),
+    steps: int = 2,
+    dataset: str = "digits",
 ) -> StudySpec:
     """SP and µP of a small MLP with SGD: one bundle per width, four runs each."""
     sgd = OptimizerSpec(name="sgd", learning_rate=learning_rate)
+    model = ModelSpec(name="mlp", batch_size=8, options={"dataset": dataset})
     return StudySpec(
         name="tiny",
-        arms=(Arm(model=ModelSpec(name="mlp", batch_size=8), optimizers=(sgd,)),),
+        arms=(Arm(model=model, optimizers=(sgd,)),),
         parametrizations=(ParametrizationSpec(name="sp"), ParametrizationSpec(name="mup")),
         widths=widths,
         depths=(1,),

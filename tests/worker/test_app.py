@@ -22,4 +22,5 @@ def test_the_parent_imports_neither_torch_nor_scipy() -> None:
 
 def test_a_database_that_is_not_upgraded_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SchemaError, match="muscope db upgrade"):
-        app.run(Settings(data_dir=tmp_path), name="test")
+        app.run(Settings(data_dir=tmp_path / "new"), name="test")
+    assert not (tmp_path / "new").exists()

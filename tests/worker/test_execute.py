@@ -1,15 +1,20 @@
 """One bundle from its claim to its end, with the real lab and a real database."""
 
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
+from sqlalchemy import Connection, func, select
 
-from muscope.lab import engine
-from muscope.storage import bundles, measurements, studies, verdicts
+from muscope.lab import data, engine
+from muscope.storage import attempts, bundles, disk, measurements, studies, verdicts
 from muscope.storage.bundles import Claim
 from muscope.storage.database import Database
+from muscope.storage.disk import DiskFull
 from muscope.storage.doctor import violations
 from muscope.storage.studies import RunRow
+from muscope.storage.tables import bundle
 from muscope.vocabulary import RunState, StudyState
 from muscope_worker import execute
 from muscope_worker.execute import TrainingProcess, next_bundle
@@ -109,21 +114,6 @@ def test_a_fault_of_the_lab_fails_the_runs_with_a_sentence(
     assert all(run.error_text for run in runs)
 
 
-def test_a_judgement_that_fails_is_told_with_the_runs_and_repeated_by_others(
-    db: Database, process: TrainingProcess, study_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: object) -> None:
-        raise ArithmeticError("no slope")
-
-    monkeypatch.setattr(execute, "judge_study", broken)
-
-    with pytest.raises(ArithmeticError):
-        next_bundle(process)
-
-    failed = [run for run in runs_of(db, study_id) if run.state is RunState.FAILED]
-    assert {run.error_text for run in failed} == {"ArithmeticError: no slope"}
-
-
 def test_a_cancelled_study_stops_at_the_next_step_and_keeps_its_rows(
     db: Database, process: TrainingProcess, study_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +165,58 @@ def test_who_has_lost_the_lease_writes_nothing_more(
     assert study.state is StudyState.QUEUED
 
 
+def test_missing_data_end_a_run_with_the_place_where_they_should_be(
+    db: Database, process: TrainingProcess
+) -> None:
+    study_id = submit(db, tiny(dataset="cifar10"))
+
+    work_off(process)
+
+    run, *_ = runs_of(db, study_id)
+    assert (run.state, run.error_code) == (RunState.FAILED, "E_DATA")
+    assert str(process.settings.data_dir / "datasets/cifar-10-batches-bin") in str(run.error_text)
+
+
+def test_a_full_disk_hands_the_bundle_back_with_what_to_do(
+    db: Database, process: TrainingProcess, study_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step finds no room, and neither does the first try to hand back."""
+    monkeypatch.setattr(execute, "ROOM_AGAIN_S", 0.0)
+    monkeypatch.setattr(execute, "ROOM_TICK_S", 0.0)
+    after_step(monkeypatch, 1, full_once(monkeypatch, times=2))
+
+    next_bundle(process)
+
+    runs = runs_of(db, study_id)
+    assert {run.state for run in runs} == {RunState.QUEUED}
+    with db.read() as conn:
+        assert attempts.given_back(conn, study_id) == disk.SENTENCE
+        assert conn.execute(select(func.sum(bundle.c.vanishings))).scalar() == 0
+    monkeypatch.undo()
+    work_off(process)
+    assert {run.state for run in runs_of(db, study_id)} == {RunState.FINISHED}
+
+
+def test_nothing_is_claimed_while_there_is_no_room(
+    process: TrainingProcess, study_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk, "SPARE_BYTES", 2**62)
+    assert not next_bundle(process)
+    monkeypatch.undo()
+    assert next_bundle(process)
+
+
+def test_an_attempt_says_which_data_it_has_read(db: Database, process: TrainingProcess) -> None:
+    spec = tiny(dataset="photo_patches")
+    study_id = submit(db, spec)
+
+    next_bundle(process)
+
+    with db.read() as conn:
+        (found,) = attempts.surroundings(conn, study_id)
+    assert found.data_digest == data.digest(spec.arms[0].model)
+
+
 def test_without_work_nothing_happens(process: TrainingProcess) -> None:
     assert not next_bundle(process)
 
@@ -199,6 +241,23 @@ def test_the_heartbeat_keeps_the_lease_of_a_long_step(
 
     assert beats.is_set()
     assert not any(seen)
+
+
+def full_once(monkeypatch: pytest.MonkeyPatch, *, times: int) -> Callable[[], None]:
+    """From its call on, the next writes find the disk full."""
+    write, left = Database.write, [0]
+
+    def written(self: Database) -> AbstractContextManager[Connection]:
+        if left[0]:
+            left[0] -= 1
+            raise DiskFull(disk.SENTENCE)
+        return write(self)
+
+    def fill() -> None:
+        left[0] = times
+
+    monkeypatch.setattr(Database, "write", written)
+    return fill
 
 
 def after_step(monkeypatch: pytest.MonkeyPatch, step: int, act: object) -> None:

@@ -122,6 +122,27 @@ def test_a_cancelled_study_ends_though_training_ignores_sigterm(
     assert run(db, study_id).state is RunState.CANCELLED
 
 
+def test_training_that_cannot_be_handed_back_is_killed_and_not_counted(
+    db: Database,
+    watcher: Supervisor,
+    training: subprocess.Popen[str],
+    study_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watcher.drain()
+    watcher.tick()
+    assert training.poll() is None
+
+    monkeypatch.setattr(supervisor, "DRAIN_S", 0.0)
+    watcher.tick()
+
+    assert training.wait(5.0) == -signal.SIGKILL
+    watcher.tick()
+    assert run(db, study_id).state is RunState.QUEUED
+    with db.read() as conn:
+        assert conn.execute(select(tables.bundle.c.losses)).scalars().first() == 0
+
+
 def test_training_without_progress_is_killed_and_said_to_be_stalled(
     db: Database, watcher: Supervisor, training: subprocess.Popen[str], study_id: str
 ) -> None:

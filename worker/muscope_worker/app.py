@@ -2,7 +2,6 @@
 
 import logging
 import platform
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,20 +10,21 @@ from celery import Celery, signals
 from muscope import dispatch
 from muscope.settings import Settings
 from muscope.storage import schema, workers
-from muscope.storage.database import open_database
-from muscope_worker import introduction
+from muscope.storage.database import Database
+from muscope_worker import introduction, leaving
 from muscope_worker.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
-SOFT_SHUTDOWN_S = 15.0
+LOST_S = 1.0
+"""How long Celery waits for the result of a training process that died: there is none."""
 
 
 def run(settings: Settings, *, name: str) -> int:
     """Work until told to stop; raises SchemaError on a database that is not upgraded."""
     worker_id = f"{name}@{_host()}"
     row = introduction.of_parent(worker_id)
-    db = open_database(settings)
+    db = Database(settings.database)
     schema.check(db)
     with db.write() as conn:
         workers.beat(conn, row)
@@ -43,13 +43,9 @@ def run(settings: Settings, *, name: str) -> int:
         without_mingle=True,
         without_heartbeat=True,
     )
-    # before it is ready nothing is at stake, and Celery's handlers would fail on a half-made worker
-    install_signal_handlers = worker.install_platform_tweaks
+    # Celery's own handlers are never installed; ours come when something is at stake (leaving.py)
     worker.install_platform_tweaks = lambda _: None
-    on_ready = partial(_start, supervisor, install_signal_handlers)
-    signals.worker_ready.connect(on_ready, weak=False)
-    # Celery's own waits the whole time out; ours ends when the bundle has been handed back
-    worker.wait_for_soft_shutdown = partial(supervisor.drain, SOFT_SHUTDOWN_S)
+    signals.worker_ready.connect(partial(_start, supervisor), weak=False)
     log.info("worker %s: starting", worker_id)
     worker.start()
     return int(worker.exitcode or 0)
@@ -59,18 +55,16 @@ def _application(settings: Settings) -> Celery:
     app = dispatch.celery_app(settings)
     # a pool child that starts as a fresh interpreter imports the tasks by this name
     app.conf.include = ["muscope_worker.tasks"]
-    app.conf.worker_soft_shutdown_timeout = SOFT_SHUTDOWN_S
+    app.conf.worker_lost_wait = LOST_S
     app.loader.import_default_modules()
     return app
 
 
-def _start(
-    supervisor: Supervisor, install_signal_handlers: Callable[[Any], None], sender: Any, **_: object
-) -> None:
+def _start(supervisor: Supervisor, sender: Any, **_: object) -> None:
     """Celery is ready: from now on SIGTERM hands back, and pool and database are watched."""
     if supervisor.is_alive():
         return  # the signal comes again after every reconnection to the broker
-    install_signal_handlers(sender.controller)
+    leaving.by_signal(supervisor.drain)
     _tell_exits(sender.controller.pool._pool, supervisor)
     supervisor.start()
 

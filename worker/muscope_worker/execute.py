@@ -1,8 +1,9 @@
-"""Carry one bundle from its claim to its end: claim, train, record, finish and judge."""
+"""Carry one bundle from its claim to its end: claim, train, record, finish; then judge."""
 
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,18 +11,22 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 import muscope
-from muscope.catalogue import MODELS
+from muscope.catalogue import DatasetUnavailable
 from muscope.settings import Settings
-from muscope.storage import bundles
-from muscope.storage.bundles import Claim, LeaseLost, Outcome
+from muscope.storage import bundles, disk
+from muscope.storage.bundles import Claim, Counted, LeaseLost, Outcome
 from muscope.storage.database import Database
+from muscope.storage.disk import DiskFull
 from muscope.storage.measurements import MeasurementConflict
 from muscope_worker.heartbeat import Heartbeat
-from muscope_worker.judgement import judge_study
+from muscope_worker.judgement import catch_up
 from muscope_worker.recorder import Recorder, persist
 
 log = logging.getLogger(__name__)
 
+ROOM_AGAIN_S = 15.0
+"""After a full disk a bundle waits so long before its next try."""
+ROOM_TICK_S = 1.0
 
 OUT_OF_MEMORY = "training ran out of memory; take smaller widths or batches, or fewer seeds"
 
@@ -56,19 +61,29 @@ class TrainingProcess:
 def next_bundle(process: TrainingProcess) -> bool:
     """Execute the next bundle that is queued, if there is one; say whether there was."""
     process.stop.clear()
+    shortage = disk.shortage(process.db.url)
+    if shortage is not None:
+        log.error("nothing is claimed from %s: %s", process.db.name, shortage)
+        return False
+    asked_at = time.monotonic()
     claim = _claim(process)
     if claim is None:
         return False
     log.info("%s: claimed, %d runs", _name(claim), len(claim.members))
     try:
-        _execute(process, claim)
+        _execute(process, claim, held_since=asked_at)
     except LeaseLost:
         log.warning("%s: the lease is lost, another worker goes on", _name(claim))
+    except DiskFull as error:
+        log.error("%s: %s", _name(claim), error)
+        _give_back(process, claim, reason=str(error))
     except DBAPIError as error:
         log.error("%s: the database failed, the lease will expire: %s", _name(claim), error)
     except Exception as error:
         log.exception("%s: failed", _name(claim))
-        _fail(process, claim, fault=_fault(error))
+        _fail(process, claim, _fault(error))
+    # The bundle has ended: a judgement that fails is told by the log, and asked for again.
+    catch_up(process.db, claim.study_id, patience_s=process.patience_s)
     return True
 
 
@@ -83,23 +98,25 @@ def _claim(process: TrainingProcess) -> Claim | None:
         )
 
 
-def _execute(process: TrainingProcess, claim: Claim) -> None:
+def _execute(process: TrainingProcess, claim: Claim, *, held_since: float) -> None:
     recorder = Recorder(process.db, claim, patience_s=process.patience_s)
-    heart = Heartbeat(process.db, claim, settings=process.settings)
+    heart = Heartbeat(process.db, claim, settings=process.settings, held_since=held_since)
     try:
         with heart:
             _train(process, claim, recorder, heart)
+            counted = _count(process, claim, recorder.outcomes())
     except Stopped:
         _stop(process, claim, heart)
     else:
-        _finish(process, claim, recorder.outcomes())
+        _finish(process, claim, counted)
 
 
 def _train(process: TrainingProcess, claim: Claim, recorder: Recorder, heart: Heartbeat) -> None:
     # torch is imported by the process that trains, when it first has something to train
-    from muscope.lab import engine
+    from muscope.lab import data, engine
 
     engine.set_threads(process.settings.threads)
+    data.use(data.Places(process.settings.datasets_folder, process.settings.huggingface_allowed))
     _describe(process, claim)
     for record in engine.train([member.spec for member in claim.members]):
         recorder.write(record)
@@ -115,21 +132,21 @@ def _describe(process: TrainingProcess, claim: Claim) -> None:
     from muscope.lab import data, environment  # as above
 
     here = environment.describe()
-    dataset = MODELS[claim.members[0].spec.variant.model.name].dataset
+    data_digest = data.digest(claim.members[0].spec.variant.model)
     with process.db.write() as conn:
         bundles.describe_attempt(
             conn,
             claim,
             torch_version=here.torch_version,
             device=here.device,
-            data_digest=data.digest(dataset),
+            data_digest=data_digest,
         )
 
 
 def _stop(process: TrainingProcess, claim: Claim, heart: Heartbeat) -> None:
     """The signal does not say why; the database does."""
     if heart.cancelled.is_set() or _is_cancelled(process, claim):
-        _end(process, claim, lambda conn: bundles.cancelled(conn, claim))
+        _end(process, lambda conn: bundles.cancelled(conn, claim))
         log.info("%s: cancelled", _name(claim))
         return
     with process.db.write() as conn:
@@ -137,21 +154,37 @@ def _stop(process: TrainingProcess, claim: Claim, heart: Heartbeat) -> None:
     log.info("%s: handed back", _name(claim))
 
 
-def _finish(process: TrainingProcess, claim: Claim, outcomes: list[Outcome]) -> None:
-    _end(process, claim, lambda conn: bundles.finish(conn, claim, outcomes))
+def _count(process: TrainingProcess, claim: Claim, outcomes: list[Outcome]) -> Counted:
+    """While the lease is kept: of a long study it takes seconds."""
+    with process.db.read() as conn:
+        return bundles.count(conn, claim, outcomes)
+
+
+def _finish(process: TrainingProcess, claim: Claim, counted: Counted) -> None:
+    _end(process, lambda conn: bundles.finish(conn, claim, counted))
     log.info("%s: finished", _name(claim))
 
 
-def _fail(process: TrainingProcess, claim: Claim, *, fault: Fault) -> None:
-    """First the failure, then the judgement: it may be the judgement that failed."""
+def _fail(process: TrainingProcess, claim: Claim, fault: Fault) -> None:
+    _end(process, lambda conn: bundles.fail(conn, claim, code=fault.code, text=fault.text))
 
-    def transaction() -> None:
-        with process.db.write() as conn:
-            bundles.fail(conn, claim, code=fault.code, text=fault.text)
 
-    persist(transaction, patience_s=process.patience_s)
-    with process.db.write() as conn:
-        judge_study(conn, claim.study_id)
+def _give_back(process: TrainingProcess, claim: Claim, *, reason: str) -> None:
+    """Back to the queue for later; also this needs room, so it is tried until the lease ends."""
+
+    def hand_back(conn: Connection) -> None:
+        bundles.hand_back(conn, claim, reason=reason, back_off_s=ROOM_AGAIN_S)
+
+    until = time.monotonic() + process.patience_s
+    while time.monotonic() < until:
+        try:
+            return _end(process, hand_back)
+        except DiskFull:
+            process.stop.wait(ROOM_TICK_S)
+        except LeaseLost:
+            break
+    log.warning("%s: not handed back, its lease expires", _name(claim))
+    return None
 
 
 def _is_cancelled(process: TrainingProcess, claim: Claim) -> bool:
@@ -159,8 +192,8 @@ def _is_cancelled(process: TrainingProcess, claim: Claim) -> bool:
         return bundles.heartbeat(conn, claim, lease_s=process.settings.lease_s, step=None)
 
 
-def _end(process: TrainingProcess, claim: Claim, ending: Callable[[Connection], None]) -> None:
-    """End the bundle and judge its study in one transaction.
+def _end(process: TrainingProcess, ending: Callable[[Connection], None]) -> None:
+    """End the bundle in a transaction of its own.
 
     Repeated after an unknown commit, the fence refuses it: then the first one had succeeded.
     """
@@ -168,7 +201,6 @@ def _end(process: TrainingProcess, claim: Claim, ending: Callable[[Connection], 
     def transaction() -> None:
         with process.db.write() as conn:
             ending(conn)
-            judge_study(conn, claim.study_id)
 
     persist(transaction, patience_s=process.patience_s)
 
@@ -179,6 +211,8 @@ def _fault(error: Exception) -> Fault:
             return Fault("E_CONFLICT", str(error))
         case _ if _is_out_of_memory(error):
             return Fault("E_OUT_OF_MEMORY", f"{OUT_OF_MEMORY} ({error})")
+        case DatasetUnavailable():
+            return Fault("E_DATA", str(error))
         case ValueError():
             return Fault("E_SPEC", str(error))
         case _:

@@ -1,4 +1,4 @@
-"""A thread beside the training that renews its lease, and ends the process when it cannot."""
+"""Beside the training: its lease is renewed, and the process ended when it cannot be."""
 
 import logging
 import os
@@ -14,6 +14,7 @@ from muscope.settings import Settings
 from muscope.storage import bundles
 from muscope.storage.bundles import Claim, LeaseLost
 from muscope.storage.database import Database
+from muscope.storage.disk import DiskFull
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +28,10 @@ LEAVE_S = 5.0
 class Heartbeat:
     """Renews the lease of a claim while its body runs; tells when the bundle was cancelled.
 
-    The process ends itself before its lease does: a renewal counts from the moment it was asked
-    for, so this clock is never behind the database's. It ends too when its parent is gone.
+    One thread asks the database; a second one has only a clock, and ends the process before its
+    lease is over, even while the first still waits for an answer. A lease counts from the moment
+    it was asked for, so this clock is never behind the database's. The process ends too when its
+    parent is gone.
     """
 
     def __init__(
@@ -37,8 +40,10 @@ class Heartbeat:
         claim: Claim,
         *,
         settings: Settings,
+        held_since: float,
         end: Callable[[int], object] = os._exit,
     ) -> None:
+        """`held_since` is what time.monotonic() said when the claim was asked for."""
         self.step: int | None = None
         self.cancelled = threading.Event()
         self.lost = threading.Event()
@@ -46,11 +51,15 @@ class Heartbeat:
         self._lease_s, self._pause_s = settings.lease_s, settings.heartbeat_s
         self._parent = os.getppid()
         self._done = threading.Event()
-        self._renewed_at = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self._renewed_at = held_since
+        self._threads = [
+            threading.Thread(target=self._beat, name="heartbeat", daemon=True),
+            threading.Thread(target=self._watch, name="fence", daemon=True),
+        ]
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
@@ -60,27 +69,33 @@ class Heartbeat:
         at: TracebackType | None,
     ) -> None:
         self._done.set()
-        self._thread.join(LEAVE_S)
+        for thread in self._threads:
+            thread.join(LEAVE_S)
 
-    def _run(self) -> None:
+    def _beat(self) -> None:
         while not self._done.wait(self._pause_s):
-            reason = self._reason_to_end()
-            if reason:
-                log.error("bundle %s: %s; this process ends", self._claim.bundle_id, reason)
-                self._end(EXIT_FENCED)
+            self._renew()
+            if self.lost.is_set():
+                # whoever trains sees it at the next step, and is given the time for one
+                if not self._done.wait(LEAVE_S):
+                    self._end_because("its lease is lost and it still trains")
                 return
 
-    def _reason_to_end(self) -> str | None:
-        """Renew the lease; a sentence when this process must not live on."""
-        if os.getppid() != self._parent:
-            return "the worker of this training process is gone"
-        self._renew()
-        if self.lost.is_set():
-            # whoever trains sees it at the next step, and is given the time for one
-            return None if self._done.wait(LEAVE_S) else "its lease is lost and it still trains"
-        if time.monotonic() > self._renewed_at + self._lease_s - self._pause_s:
-            return "its lease could not be renewed in time"
+    def _watch(self) -> None:
+        while not self._done.wait(min(self._pause_s, self._left_s())):
+            if os.getppid() != self._parent:
+                return self._end_because("the worker of this training process is gone")
+            if self._left_s() == 0.0:
+                return self._end_because("its lease could not be renewed in time")
         return None
+
+    def _left_s(self) -> float:
+        """How long this process may still live without a renewal."""
+        return max(0.0, self._renewed_at + self._lease_s - self._pause_s - time.monotonic())
+
+    def _end_because(self, reason: str) -> None:
+        log.error("bundle %s: %s; this process ends", self._claim.bundle_id, reason)
+        self._end(EXIT_FENCED)
 
     def _renew(self) -> None:
         asked_at = time.monotonic()
@@ -92,8 +107,8 @@ class Heartbeat:
         except LeaseLost:
             self.lost.set()
             return
-        except DBAPIError as error:
-            log.warning("bundle %s: heartbeat failed: %s", self._claim.bundle_id, error.orig)
+        except (DBAPIError, DiskFull) as error:
+            log.warning("bundle %s: heartbeat failed: %s", self._claim.bundle_id, error)
             return
         self._renewed_at = asked_at
         if is_cancelled:

@@ -47,7 +47,7 @@ class Tally:
 
     def add(self, step: int, row: Measurement) -> None:
         """Count one measurement."""
-        self.digest.add(step, row.tensor, row.kind, row.l1, row.rms, row.change)
+        self.digest.add(step, row.tensor, row.kind, row.values)
         if self.first_nonfinite is None and not _is_finite(row):
             self.first_nonfinite = (step, row.tensor)
 
@@ -97,4 +97,4 @@ class Recorder:
 
 
 def _is_finite(row: Measurement) -> bool:
-    return all(math.isfinite(value) for value in (row.l1, row.rms, row.change or 0.0))
+    return all(value is None or math.isfinite(value) for value in row.values)

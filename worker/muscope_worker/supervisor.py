@@ -20,6 +20,7 @@ from muscope.settings import Settings
 from muscope.storage import bundles, reap, verdicts, workers
 from muscope.storage.bundles import LiveAttempt
 from muscope.storage.database import Database
+from muscope.storage.disk import DiskFull
 from muscope.storage.workers import WorkerRow
 from muscope_worker.fork_gate import ForkGate
 from muscope_worker.heartbeat import EXIT_FENCED
@@ -29,8 +30,11 @@ log = logging.getLogger(__name__)
 TICK_S = 1.0
 DRAIN_TICK_S = 0.1
 JUDGE_AGAIN_S = 60.0
+NEVER = float("-inf")
 GRACE_S = 5.0
-"""From SIGTERM to SIGKILL."""
+"""From SIGTERM to SIGKILL, of what was cancelled."""
+DRAIN_S = 15.0
+"""The same, of what is to be handed back: then its next step has to wait for another worker."""
 
 
 class Supervisor(threading.Thread):
@@ -45,18 +49,17 @@ class Supervisor(threading.Thread):
         self._asked_at: dict[int, float] = {}
         self._killed: dict[int, str] = {}
         self._judgement_at: dict[str, float] = {}
-        self._reaped_at = float("-inf")
+        self._reaped_at = NEVER
         self._draining = threading.Event()
-        self._drained = threading.Event()
 
     def note_exit(self, pid: int, exitcode: int) -> None:
         """The pool tells that a training process has ended, and how."""
         self._exits[pid] = exitcode
 
-    def drain(self, timeout_s: float) -> None:
-        """Have the running bundle handed back at its next step, and wait for that."""
-        self._draining.set()
-        self._drained.wait(timeout_s)
+    def drain(self) -> None:
+        """Have running bundles handed back at their next step; called by signals, so no waiting."""
+        if not self._draining.is_set():
+            self._draining.set()
 
     def run(self) -> None:
         """Tick until the process ends; a database or broker that is away is waited for."""
@@ -74,7 +77,7 @@ class Supervisor(threading.Thread):
     def _tolerance(self) -> Iterator[None]:
         try:
             yield
-        except (DBAPIError, *dispatch.BROKER_ERRORS) as error:
+        except (DBAPIError, DiskFull, *dispatch.BROKER_ERRORS) as error:
             log.warning("the supervisor goes on without database or broker: %s", error)
         except Exception:
             # who supervises must not be the one who dies unseen; the next look may succeed
@@ -86,20 +89,25 @@ class Supervisor(threading.Thread):
             live = bundles.live_attempts(conn, self._row.id)
         for attempt in live:
             self._watch(attempt)
-        if self._draining.is_set() and not live:
-            self._drained.set()
         if time.monotonic() >= self._reaped_at + self._settings.reap_s:
             self._reaped_at = time.monotonic()
             self._reap()
 
     def forget_the_dead(self) -> None:
         """Attempts of this worker's former life need not wait for their leases."""
-        with self._gate.database() as db, db.write() as conn:
-            for attempt in bundles.live_attempts(conn, self._row.id):
+        with self._gate.database() as db:
+            with db.read() as conn:
+                live = bundles.live_attempts(conn, self._row.id)
+            for attempt in live:
                 if not _is_alive(attempt.pid):
-                    reason = "the worker was started anew; its former process is gone"
-                    log.warning("bundle %s: %s", attempt.bundle_id, reason)
-                    bundles.lost(conn, attempt.attempt_id, reason=reason, counts_as_loss=False)
+                    self._forget(db, attempt)
+
+    def _forget(self, db: Database, attempt: LiveAttempt) -> None:
+        """In a transaction of its own: nobody may hold the locks of two studies."""
+        reason = "the worker was started anew; its former process is gone"
+        log.warning("bundle %s: %s", attempt.bundle_id, reason)
+        with db.write() as conn:
+            bundles.lost(conn, attempt.attempt_id, reason=reason, counts_as_loss=False)
 
     def _watch(self, attempt: LiveAttempt) -> None:
         if attempt.pid in self._exits or not _is_alive(attempt.pid):
@@ -117,15 +125,17 @@ class Supervisor(threading.Thread):
         how = self._killed.pop(attempt.pid, None) or _how(code)
         reason = f"the training process {attempt.pid} ended: {how}"
         log.error("bundle %s: %s", attempt.bundle_id, reason)
-        # who could not renew the lease ended itself: that says nothing against the runs
-        counts = code != EXIT_FENCED
+        # who could not renew the lease ended itself, or could not be waited for: that says
+        # nothing against the runs
+        counts = code != EXIT_FENCED and not self._draining.is_set()
         with self._gate.database() as db, db.write() as conn:
             bundles.lost(conn, attempt.attempt_id, reason=reason, counts_as_loss=counts)
         self._asked_at.pop(attempt.attempt_id, None)
 
     def _ask_to_stop(self, attempt: LiveAttempt, why: str) -> None:
         asked_at = self._asked_at.setdefault(attempt.attempt_id, time.monotonic())
-        if time.monotonic() > asked_at + GRACE_S and attempt.cancel_requested:
+        grace_s = GRACE_S if attempt.cancel_requested else DRAIN_S
+        if time.monotonic() > asked_at + grace_s:
             self._kill(attempt, why)
         else:
             log.info("bundle %s: training is asked to stop: %s", attempt.bundle_id, why)
@@ -151,13 +161,9 @@ class Supervisor(threading.Thread):
     def _ask_for_judgement(self, unjudged: list[str]) -> None:
         """Now and then: a training process that is busy for long finds one message, not many."""
         now_s = time.monotonic()
-        never = float("-inf")
-        due = [
-            study_id
-            for study_id in unjudged
-            if now_s > self._judgement_at.get(study_id, never) + JUDGE_AGAIN_S
-        ]
-        self._judgement_at.update(dict.fromkeys(due, now_s))
+        asked_at = {one: at for one, at in self._judgement_at.items() if one in unjudged}
+        due = [one for one in unjudged if now_s > asked_at.get(one, NEVER) + JUDGE_AGAIN_S]
+        self._judgement_at = asked_at | dict.fromkeys(due, now_s)
         dispatch.send_judgement(self._app, due)
 
 

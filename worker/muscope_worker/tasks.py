@@ -6,7 +6,6 @@ Imported by the worker and, where pool children start as fresh interpreters, by 
 import logging
 import signal
 import threading
-from functools import partial
 
 from celery import shared_task, signals
 
@@ -15,18 +14,18 @@ from muscope.settings import Settings
 from muscope.storage.database import open_database
 from muscope_worker import introduction
 from muscope_worker.execute import TrainingProcess, next_bundle
-from muscope_worker.judgement import judge_study as judge_in_transaction
+from muscope_worker.judgement import catch_up
 
 log = logging.getLogger(__name__)
 
 _here: list[TrainingProcess] = []
-_warming: list[threading.Thread] = []
+_warm = threading.Event()
 
 
 def look_for_work(bundle_id: int) -> None:
     """Execute the next queued bundle; the id that came along only says that there was one."""
     process = _here[0]
-    _warming[0].join()
+    _warm.wait()
     # billiard resets the handlers after a child has started, so this one is set here
     signal.signal(signal.SIGTERM, lambda *_: process.stop.set())
     if not next_bundle(process):
@@ -34,9 +33,8 @@ def look_for_work(bundle_id: int) -> None:
 
 
 def judge_study(study_id: str) -> None:
-    """Repeat a judgement that is missing."""
-    with _here[0].db.write() as conn:
-        judge_in_transaction(conn, study_id)
+    """Make up for a judgement that is missing."""
+    catch_up(_here[0].db, study_id, patience_s=_here[0].patience_s)
 
 
 def start_training_process(sender: str, **_: object) -> None:
@@ -45,11 +43,17 @@ def start_training_process(sender: str, **_: object) -> None:
     torch takes seconds to import; Celery would kill a child that takes that long to start.
     """
     settings = Settings()
-    db = open_database(settings)
-    _here[:] = [TrainingProcess(settings, db, worker_id=sender)]
-    warm_up = partial(introduction.complete, db, sender, threads=settings.threads)
-    _warming[:] = [threading.Thread(target=warm_up, name="warm-up", daemon=True)]
-    _warming[0].start()
+    process = TrainingProcess(settings, open_database(settings), worker_id=sender)
+    _here[:] = [process]
+    threading.Thread(target=_warm_up, args=(process,), name="warm-up", daemon=True).start()
+
+
+def _warm_up(process: TrainingProcess) -> None:
+    try:
+        row = introduction.warm_up(process.worker_id, threads=process.settings.threads)
+    finally:
+        _warm.set()  # what could not be imported fails the first bundle, with a sentence
+    introduction.complete(process.db, row)
 
 
 # weak=False: Celery keeps only weak references to handlers unless told otherwise

@@ -1,34 +1,27 @@
-"""Multi-layer perceptron: an input layer, hidden layers, a readout; ReLU, no biases."""
+"""Multi-layer perceptron: an input layer, hidden layers, a readout."""
 
 from torch import Tensor
-from torch.nn import functional
 
 from muscope.catalogue import Options
-from muscope.lab.models.model import Batch, Parameters, Tap, Weight
-from muscope.vocabulary import Role
-
-PIXELS = 64
-DIGITS = 10
+from muscope.lab.models.model import Batch
+from muscope.lab.models.operators import READOUT, Operators
 
 
 class Mlp:
-    """Reads images of digits; every layer is tapped before its ReLU."""
+    """Reads images as rows of pixels; every layer is tapped before its nonlinearity."""
 
     def __init__(self, width: int, depth: int, options: Options) -> None:
         self.layers = ("input", *(f"hidden.{layer}" for layer in range(depth)))
-        self.weights = {
-            "input": Weight(Role.EMBEDDING, (width, PIXELS)),
-            **{name: Weight(Role.HIDDEN, (width, width)) for name in self.layers[1:]},
-            "readout": Weight(Role.OUTPUT, (DIGITS, width)),
-        }
+        self.nonlinearity = str(options["nonlinearity"])
+        self.is_regression = options["loss"] == "mse"
 
-    def loss(self, parameters: Parameters, batch: Batch, tap: Tap) -> Tensor:
-        """The mean cross-entropy of the batch."""
+    def loss(self, operators: Operators, batch: Batch) -> Tensor:
+        """The mean loss of the batch."""
         stream = batch.inputs  # (batch, pixels)
         for name in self.layers:
-            before = parameters.linear(name, stream)  # (batch, width)
-            tap(name, before)
-            stream = functional.relu(before)
-        logits = parameters.linear("readout", stream)  # (batch, digits)
-        tap("readout", logits)
-        return functional.cross_entropy(logits, batch.targets)
+            before = operators.tap(name, operators.linear(name, stream))  # (batch, width)
+            stream = operators.nonlinearity(self.nonlinearity, before)
+        outputs = operators.tap(READOUT, operators.linear(READOUT, stream))  # (batch, classes)
+        if self.is_regression:
+            return operators.mean_squared_error(outputs, batch.targets)
+        return operators.cross_entropy(outputs, batch.targets)

@@ -16,6 +16,7 @@ from muscope.lab.optimizers.optimizer import Optimizer
 from muscope.lab.optimizers.sgd import Sgd
 from muscope.lab.optimizers.shampoo import Shampoo
 from muscope.lab.optimizers.soap import Soap
+from muscope.lab.optimizers.sophia import Sophia
 from muscope.vocabulary import Role
 
 OPTIMIZERS: dict[str, Callable[[Options], Optimizer]] = {
@@ -31,6 +32,7 @@ OPTIMIZERS: dict[str, Callable[[Options], Optimizer]] = {
     "sgd": Sgd,
     "shampoo": Shampoo,
     "soap": Soap,
+    "sophia": Sophia,
 }
 
 

@@ -1,8 +1,10 @@
 """What an optimizer of the lab is: a pure update of one stacked weight."""
 
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor
+
+from muscope.vocabulary import DecayForm
 
 State: TypeAlias = tuple[Tensor, ...]
 """What an optimizer remembers of one stacked weight between steps."""
@@ -15,6 +17,17 @@ class Rates(NamedTuple):
     epsilon: Tensor
     weight_decay: Tensor
 
+    def scheduled(self, factor: float, decay: DecayForm) -> "Rates":
+        """The rates at a step whose schedule gives that factor.
+
+        Coupled decay follows through the rate; independent decay is s_t * lambda' (facts 3).
+        """
+        independent = decay is DecayForm.INDEPENDENT
+        return self._replace(
+            learning_rate=self.learning_rate * factor,
+            weight_decay=self.weight_decay * (factor if independent else 1.0),
+        )
+
 
 class Optimizer(Protocol):
     """Steps one weight of all members at once; members do not see each other."""
@@ -26,6 +39,20 @@ class Optimizer(Protocol):
         self, weight: Tensor, gradient: Tensor, *, state: State, rates: Rates, step: int
     ) -> tuple[Tensor, State]:
         """The weight and the state after update number `step`, counted from 1."""
+
+
+@runtime_checkable
+class CurvatureOptimizer(Optimizer, Protocol):
+    """An optimizer that before some of its updates wants an estimate of the loss's curvature.
+
+    The estimate is that of muscope/lab/curvature.py: the diagonal of the Gauss-Newton matrix.
+    """
+
+    def wants_curvature(self, step: int) -> bool:
+        """Whether an estimate belongs before update number `step`, counted from 1."""
+
+    def with_curvature(self, state: State, estimate: Tensor) -> State:
+        """The state with an estimate taken in, which has the shape of the stacked weight."""
 
 
 def decayed(weight: Tensor, rates: Rates) -> Tensor:

@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from urllib.parse import quote
 
 from fastapi import APIRouter
@@ -13,7 +12,8 @@ from muscope.storage import measurements, studies
 from muscope.storage.database import Database
 from muscope.storage.studies import StudyRow
 from muscope_server import study_page
-from muscope_server.deps import DatabaseDep, StudyIdDep
+from muscope_server.deps import DatabaseDep, PlacesDep, StudyIdDep
+from muscope_server.downloading import Chunks, Download
 from muscope_server.errors import not_found
 
 router = APIRouter(prefix="/api/v1")
@@ -24,14 +24,13 @@ SANDBOX = "sandbox; default-src 'none'"
 
 
 @router.get("/studies/{study_id}/measurements.csv", response_class=StreamingResponse)
-def download_measurements(study_id: StudyIdDep, database: DatabaseDep) -> Response:
+def download_measurements(
+    study_id: StudyIdDep, database: DatabaseDep, places: PlacesDep
+) -> Response:
     """Every measurement that the charts show, streamed."""
     row = _row(database, study_id)
-    return StreamingResponse(
-        _chunks(database, study_id),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": attachment(row, "measurements.csv")},
-    )
+    name = {"Content-Disposition": attachment(row, "measurements.csv")}
+    return Download(_chunks(database, study_id), places, headers=name)
 
 
 @router.get("/studies/{study_id}/report.html", response_class=Response)
@@ -72,7 +71,7 @@ def _row(database: Database, study_id: str) -> StudyRow:
     return row
 
 
-def _chunks(database: Database, study_id: str) -> Iterator[str]:
+def _chunks(database: Database, study_id: str) -> Chunks:
     """Lines in pieces that are worth sending; one snapshot of the database for all of them."""
     waiting: list[str] = []
     length = 0

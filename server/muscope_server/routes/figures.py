@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 
 from muscope.plots import drawing
 from muscope.storage import studies
-from muscope.vocabulary import Statistic
+from muscope.vocabulary import Statistic, TensorKind
 from muscope_server import study_page
 from muscope_server.deps import DatabaseDep, StudyIdDep
 from muscope_server.errors import not_found
@@ -20,7 +20,9 @@ router = APIRouter(prefix="/api/v1")
 def coordinate_check_figure(
     study_id: StudyIdDep,
     database: DatabaseDep,
+    *,
     variant: Annotated[str, Query(max_length=120)],
+    kind: TensorKind = TensorKind.ACTIVATION,
     statistic: Statistic = Statistic.L1,
     tensor: Annotated[str, Query(max_length=200)] = "",
 ) -> JSONResponse:
@@ -31,7 +33,7 @@ def coordinate_check_figure(
             raise not_found("study")
         if variant not in study_page.labels(row):
             raise not_found("variant in this study")
-        view = View(tab="coordinate-check", statistic=statistic, tensor=tensor)
+        view = View(tab="coordinate-check", statistic=statistic, tensor=tensor, kind=kind)
         info = study_page.figure_info(conn, row, variant, view)
     figure: dict[str, Any] = drawing.figure(info)
     return JSONResponse(figure)

@@ -15,7 +15,7 @@ from muscope.spec import StudySpec, digest
 from muscope.storage import attempts, studies, verdicts, workers
 from muscope.storage.database import Database
 from muscope.theory.expected import TOLERANCE
-from muscope.vocabulary import Statistic
+from muscope.vocabulary import Statistic, TensorKind
 from muscope_server import forms, study_page, templates, urls
 from muscope_server.contexts import (
     HelpContext,
@@ -30,13 +30,14 @@ from muscope_server.errors import Refusal, not_found
 from muscope_server.forms import Form, FormErrors
 from muscope_server.limits import PAGE_ROWS
 from muscope_server.services import submission
+from muscope_server.waiting import ALIVE_S
 
 router = APIRouter(include_in_schema=False)
 
 
 async def _typed(request: Request) -> dict[str, str]:
     """The fields as text; a file in place of a field counts as its absence."""
-    async with request.form(max_files=0, max_fields=500) as form:
+    async with request.form(max_files=0, max_fields=2_000) as form:
         return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
@@ -112,19 +113,20 @@ def study(
     database: DatabaseDep,
     tab: str = "verdict",
     part: str = "",
-    statistic: Statistic = Statistic.CHANGE,
+    kind: TensorKind = TensorKind.ACTIVATION,
+    statistic: Statistic = study_page.FIRST[0],
     tensor: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     """A study's page, or the `part` of it that the live view fetches again."""
     if tab not in study_page.TABS or part not in study_page.PARTS:
         raise not_found("page")
     shown = study_page.PARTS[part]
-    view = study_page.View(tab=shown.tab or tab, statistic=statistic, tensor=tensor)
+    view = study_page.View(shown.tab or tab, statistic, tensor, kind)
     with database.read() as conn:
         row = studies.get(conn, study_id)
         if row is None:
             raise not_found("study")
-        context = study_page.context(conn, row, view)
+        context = study_page.context(conn, row, view.of(row))
     return templates.render(request, shown.template, context)
 
 
@@ -140,7 +142,7 @@ def workers_page(request: Request, database: DatabaseDep) -> Response:
     """Who can train, what each does, how much waits."""
     with database.read() as conn:
         rows = workers.all_workers(conn)
-        alive = {row.id for row in workers.alive(conn, within_s=study_page.ALIVE_S)}
+        alive = {row.id for row in workers.alive(conn, within_s=ALIVE_S)}
         busy = {bundle.worker_id: bundle for bundle in attempts.running(conn)}
         positions = {name: study_page.position(conn, bundle) for name, bundle in busy.items()}
         waiting = attempts.waiting(conn)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from muscope import plan
+from muscope import plan, spec_file
 from muscope.plan import Plan
 from muscope.settings import Settings
 from muscope.spec import StudySpec
@@ -71,7 +71,7 @@ def plan_within_limits(database: Database, settings: Settings, spec: StudySpec) 
         planned = plan.plan(spec, max_runs=settings.max_runs)
     except ValueError as error:
         raise invalid([FieldError(path="", message=str(error))]) from None
-    if planned.measurement_rows > MEASUREMENT_ROWS:
+    if _rows(planned) > MEASUREMENT_ROWS:
         raise invalid([_too_many_rows(planned)])
     if planned.cells > CELLS:
         raise invalid([_too_many_cells(planned)])
@@ -85,7 +85,7 @@ def plan_within_limits(database: Database, settings: Settings, spec: StudySpec) 
 
 def invalid(fields: Sequence[FieldError]) -> Refusal:
     """The refusal of a spec: what is wrong, field by field."""
-    message = "; ".join(f"{f.path}: {f.message}" if f.path else f.message for f in fields[:3])
+    message = "; ".join(spec_file.sentence(field.path, field.message) for field in fields[:3])
     return Refusal(422, "invalid_spec", message, fields=fields)
 
 
@@ -115,9 +115,14 @@ def _too_many_cells(planned: Plan) -> FieldError:
     return FieldError(path="steps", message=message)
 
 
+def _rows(planned: Plan) -> int:
+    """A long run has few measurements and a loss for every step."""
+    return planned.measurement_rows + planned.loss_rows
+
+
 def _too_many_rows(planned: Plan) -> FieldError:
     message = (
-        f"the study would record {planned.measurement_rows} rows, at most {MEASUREMENT_ROWS} are "
+        f"the study would record {_rows(planned)} rows, at most {MEASUREMENT_ROWS} are "
         "allowed; take fewer steps, depths, widths or seeds"
     )
     return FieldError(path="steps", message=message)

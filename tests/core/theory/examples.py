@@ -14,15 +14,19 @@ SGD, ADAM = UpdateFamily.SGD_LIKE, UpdateFamily.SIGN_LIKE
 MUON, MUON_RMS = UpdateFamily.ORTHOGONAL, UpdateFamily.ORTHOGONAL_RMS
 LAMB, ADAFACTOR = UpdateFamily.TRUST_RATIO, UpdateFamily.PARAMETER_SCALED
 EMB, HID, OUT = Role.EMBEDDING, Role.HIDDEN, Role.OUTPUT
+VEC, SCA = Role.VECTOR, Role.SCALAR
 
 
 def dims(role: Role, *, m: int = M, r: int = R, writes_stream: bool = False) -> WeightDims:
-    """A weight of each role; the embedding is a lookup table, the hidden weight in a branch."""
+    """A weight of each role; a lookup table, a hidden weight and a vector in a branch, a scalar."""
     n = m * BASE
     fan_in, fan_out, base_fan_in, base_fan_out = {
         EMB: (1, n, 1, BASE),
         HID: (n, n, BASE, BASE),
-    }.get(role, (n, VOCABULARY, BASE, VOCABULARY))
+        OUT: (n, VOCABULARY, BASE, VOCABULARY),
+        VEC: (1, n, 1, BASE),
+        SCA: (1, 1, 1, 1),
+    }[role]
     return WeightDims(
         role,
         fan_in,
@@ -31,14 +35,14 @@ def dims(role: Role, *, m: int = M, r: int = R, writes_stream: bool = False) -> 
         base_fan_out,
         depth=r * BASE_DEPTH,
         base_depth=BASE_DEPTH,
-        in_branch=role is HID,
+        in_branch=role in (HID, VEC),
         writes_stream=writes_stream,
     )
 
 
 def options(name: str, **given: OptionValue) -> Options:
     """Every option of a parametrization, a random readout unless asked."""
-    known = catalogue.ALL_PARAMETRIZATIONS[name].options
+    known = catalogue.PARAMETRIZATION_ENTRIES[name].options
     chosen = {"zero_readout": False, **given}
     return catalogue.with_defaults(catalogue.complete_options(chosen, known), known)
 
@@ -47,5 +51,5 @@ def rule(
     name: str, weight: WeightDims, family: UpdateFamily = ADAM, **given: OptionValue
 ) -> WeightRule:
     """What a parametrization says of a weight."""
-    theory = catalogue.ALL_PARAMETRIZATIONS[name].theory
+    theory = catalogue.PARAMETRIZATION_ENTRIES[name].theory
     return theory.weight_rule(weight, family, options(name, **given))

@@ -1,17 +1,30 @@
 """The relations between the rules: equivalent forms, the base model, what no source gives."""
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import pytest
 
-from muscope.catalogue import ALL_PARAMETRIZATIONS, OptionValue
+from muscope.catalogue import PARAMETRIZATION_ENTRIES, OptionValue
 from muscope.theory.parametrizations import PARAMETRIZATIONS
 from muscope.theory.rule import WeightRule
 from muscope.theory.symmetry import POWER, transform
 from muscope.vocabulary import DecayForm, Role, UpdateFamily
-from tests.core.theory.examples import ADAM, EMB, HID, MUON, OUT, SGD, dims, options, rule
+from tests.core.theory.examples import (
+    ADAM,
+    EMB,
+    HID,
+    MUON,
+    OUT,
+    SCA,
+    SGD,
+    VEC,
+    dims,
+    options,
+    rule,
+)
 
-ROLES = (EMB, HID, OUT)
+MATRICES = (EMB, HID, OUT)
+ROLES = (*MATRICES, VEC, SCA)
 
 
 def assert_equal(one: WeightRule, other: WeightRule) -> None:
@@ -69,17 +82,18 @@ def test_at_the_base_every_relative_parametrization_is_its_sp_twin(name: str, ro
 
 @pytest.mark.parametrize("name", list(PARAMETRIZATIONS))
 def test_a_zero_readout_zeroes_the_readout_only(name: str) -> None:
-    stds = {role: rule(name, dims(role), zero_readout=True).init_std for role in ROLES}
+    stds = {role: rule(name, dims(role), zero_readout=True).init_std for role in MATRICES}
     assert [role for role, std in stds.items() if std == 0] == [OUT]
 
 
 @pytest.mark.parametrize("name", list(PARAMETRIZATIONS))
 def test_every_row_has_a_formula_at_every_choice(name: str) -> None:
-    entry = ALL_PARAMETRIZATIONS[name]
+    entry = PARAMETRIZATION_ENTRIES[name]
     for option in entry.options:
         for value in option.allowed or (option.default,):
             said = entry.theory.formulas(options(name, **{option.name: value}))
-            assert all("C" in said[role] for role in ROLES)
+            assert all("C" in said[role] for role in MATRICES)
+            assert "B = 0" in said.get(VEC, "B = 0")
 
 
 @pytest.mark.parametrize(
@@ -101,9 +115,9 @@ def test_a_pair_that_no_source_covers_is_refused_with_what_is_allowed(
     assert f"'{family.value}'; allowed: " in str(caught.value)
 
 
-def test_a_bias_has_no_rule_yet() -> None:
-    with pytest.raises(ValueError, match="mup has no rule for a weight of role 'vector'"):
-        rule("mup", dims(Role.VECTOR))
+def test_an_activation_has_no_rule() -> None:
+    with pytest.raises(ValueError, match="mup has no rule for a weight of role 'residual'"):
+        rule("mup", replace(dims(HID), role=Role.RESIDUAL))
 
 
 def test_attention_falls_as_the_source_says() -> None:

@@ -20,7 +20,9 @@ from tests.core.theory.examples import (
     MUON,
     MUON_RMS,
     OUT,
+    SCA,
     SGD,
+    VEC,
     dims,
     rule,
 )
@@ -131,6 +133,46 @@ SECTION: dict[str, tuple[Golden, ...]] = {
         ("everett", SGD, {"form": "ntk"}, ((HID, 1 / 2, 1 / 8, 2, 1 / 2, 1 / 4),)),
         ("everett", ADAFACTOR, {"form": "mup"}, ((HID, 1, 1 / 16, 1 / 2, 2, 1 / 4),)),
     ),
+    "2.1-2.3 biases and gains": (
+        ("sp", ADAM, {"init": "gpt2"}, ((VEC, 1, 0, 1, 1, 1),)),
+        ("ntk", SGD, {}, ((VEC, 1, 0, 1, 1, 1 / 2),)),
+        ("ntk", ADAM, {}, ((VEC, 1, 0, 1, 1, 1 / 2),)),
+        ("mean_field", SGD, {}, ((VEC, 1, 0, 4, 1 / 4, 1 / 4),)),
+        ("mean_field", ADAM, {}, ((VEC, 1, 0, 1, 1, 1 / 4),)),
+        ("mean_field", SGD, {"rates": "fixed"}, ((VEC, 1, 0, 1, 1, 1 / 4),)),
+    ),
+    "2.4 and 2.5, input weights and all biases": (
+        ("mup", SGD, {}, ((VEC, 1, 0, 4, 1 / 4, 1 / 4),)),
+        ("mup", ADAM, {}, ((VEC, 1, 0, 1, 1, 1 / 4),)),
+        ("mup", SGD, {"form": "table3"}, ((VEC, 1, 0, 4, 1 / 4, 1 / 4),)),
+        ("mup", ADAM, {"form": "table3"}, ((VEC, 1, 0, 1, 1, 1 / 4),)),
+        ("mup", SGD, {"form": "table9"}, ((VEC, 2, 0, 1, 1, 1 / 2),)),
+        ("mup", ADAM, {"form": "table9"}, ((VEC, 2, 0, 1 / 2, 2, 1 / 2),)),
+        ("spectral", SGD, {}, ((VEC, 1, 0, 4, 1 / 4, 1 / 4),)),
+        ("spectral", ADAM, {}, ((VEC, 1, 0, 1, 1, 1 / 4),)),
+        ("nanotron", ADAM, {}, ((VEC, 1, 0, 1, 1, 1),)),
+    ),
+    "2.6-2.8, biases and gains at factor 1": (
+        ("cerebras", ADAM, {}, ((VEC, 1, 0, 1, 1, 1),)),
+        ("minicpm", ADAM, {"all_are_2d": True}, ((VEC, 1, 0, 1, 1, 1),)),
+        ("lingle", ADAM, {"optim_rule": "abs_mup"}, ((VEC, 1, 0, 1, 1, 1),)),
+    ),
+    "2.9 u-µP, eta times the depth factor; SGD by shape": (
+        ("u_mup", ADAM, {}, ((VEC, 1, 0, 1 / ROOT8, ROOT8, 1), (SCA, 1, 0, 1, 1, 1))),
+        ("u_mup", SGD, {}, ((VEC, 1, 0, 1 / ROOT8, ROOT8, 1),)),
+        (
+            "u_mup",
+            SGD,
+            {"readout_constraint": "to_output_scale"},
+            ((VEC, 1, 0, 256 / ROOT8, ROOT8 / 256, 1),),
+        ),
+    ),
+    "2.10 and 2.11, vectors in a branch": (
+        ("depth_mup", ADAM, {}, ((VEC, 1, 0, 1 / 2, 1, 1 / 8),)),
+        ("complete_p", ADAM, {}, ((VEC, 1, 0, 1, 1, 1 / 16),)),
+        ("complete_p", ADAM, {"alpha": 0.5}, ((VEC, 1, 0, 1 / 2, 1, 1 / 8),)),
+        ("complete_p", SGD, {}, ((VEC, 1, 0, 16, 1 / 16, 1 / 16),)),
+    ),
 }  # fmt: skip
 CASES = [
     pytest.param(*golden, id=f"{section} {number}")
@@ -153,8 +195,62 @@ def test_every_parametrization_has_golden_numbers() -> None:
     )
 
 
+def test_a_vector_outside_the_branches_has_no_depth_factor() -> None:
+    final = replace(dims(VEC), in_branch=False)
+    for name in ("depth_mup", "complete_p", "u_mup"):
+        assert rule(name, final).learning_rate_factor == 1
+
+
+@pytest.mark.parametrize("name", PARAMETRIZATIONS)
+def test_nothing_depends_on_the_width_of_a_scalar(name: str) -> None:
+    for family in PARAMETRIZATIONS[name].families:
+        assert astuple(rule(name, dims(SCA), family)) == (1, 0, 1, 1, 1)
+
+
+def test_nanotron_takes_the_fan_out_of_the_matrix_that_projections_are_stored_in() -> None:
+    """Quirk (3) of facts 2.5: 3 times the rate for fused qkv; other rules see the logical part."""
+    fused = replace(dims(HID), fused_fan_out=3 * 256)
+    assert rule("nanotron", fused).learning_rate_factor == 3
+    assert rule("nanotron", fused).init_std == 1 / 16
+    assert rule("mup", fused) == rule("mup", dims(HID))
+
+
+def test_nanotron_refuses_biases_and_says_why() -> None:
+    with pytest.raises(ValueError, match="stops at one with a single dimension"):
+        rule("nanotron", replace(dims(VEC), is_bias=True))
+
+
+@pytest.mark.parametrize("name", PARAMETRIZATIONS)
+def test_what_starts_at_zero_changes_nothing_else(name: str) -> None:
+    query = rule(name, replace(dims(HID), starts_at_zero=True))
+    assert query == replace(rule(name, dims(HID)), init_std=0.0)
+
+
+@pytest.mark.parametrize("name", PARAMETRIZATIONS)
+def test_an_unembedding_of_sp_starts_logits_at_the_size_of_sp(name: str) -> None:
+    """Lingle's ablation "SP Unembedding Init": effective entries 1/sqrt(n), all else untouched."""
+    started = rule(name, dims(OUT), sp_unembedding=True)
+    assert started.multiplier * started.init_std == pytest.approx(1 / 16)
+    assert replace(started, init_std=0.0) == rule(name, dims(OUT), zero_readout=True)
+
+
+@pytest.mark.parametrize(
+    ("part", "group"),
+    [
+        *((f"attention.{letter}", "decoder_attention") for letter in "qkvo"),
+        ("mlp.up", "decoder_input_ffn"),
+        ("mlp.gate", "decoder_input_ffn"),
+        ("mlp.down", "decoder_output_ffn"),
+    ],
+)
+def test_cerebras_groups_the_parts_of_a_block(part: str, group: str) -> None:
+    weight = replace(dims(HID), part=part)
+    assert rule("cerebras", weight, **{group: 0.5}).learning_rate_factor == 0.5
+    assert rule("cerebras", replace(weight, role=VEC), **{group: 0.5}).learning_rate_factor == 1
+
+
 def test_a_learning_rate_group_of_cerebras_can_be_overridden() -> None:
-    queries = replace(dims(HID), part="attention")
+    queries = replace(dims(HID), part="attention.q")
     assert rule("cerebras", queries).learning_rate_factor == 1 / 4
     assert rule("cerebras", queries, decoder_attention=0.5).learning_rate_factor == 0.5
     assert rule("cerebras", queries, decoder_output_ffn=0.5).learning_rate_factor == 1 / 4

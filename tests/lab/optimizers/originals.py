@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from muscope.catalogue import Options
-from tests.lab.optimizers.stepping import Member
+from tests.lab.optimizers.stepping import PREDICTIONS, Member, of_drawn_labels
 
 Original = Callable[[Tensor, Sequence[Tensor], Member, Options], Tensor]
 """The weight after all gradients, from start, gradients, scalars and options."""
@@ -150,6 +150,29 @@ def shampoo(weights: list[Tensor], member: Member, options: Options) -> torch.op
         weight_decay=member.weight_decay,
         weight_decouple=True,
     )
+
+
+def sophia(start: Tensor, gradients: Sequence[Tensor], member: Member, options: Options) -> Tensor:
+    """pytorch_optimizer.SophiaH, handed estimates of Sophia-G's kind instead of Hutchinson's.
+
+    It clips m / max(h, epsilon) at p: with p our gamma, its rate is ours divided by gamma.
+    """
+    gamma, every = float(options["gamma"]), int(options["hessian_frequency"])
+    weight = torch.nn.Parameter(start.clone())
+    optimizer = pytorch_optimizer.SophiaH(
+        [weight],
+        lr=member.learning_rate / gamma,
+        betas=betas(options),
+        weight_decay=member.weight_decay * gamma,
+        p=gamma,
+        eps=member.epsilon / gamma,
+        update_period=every,
+    )
+    for step, gradient in enumerate(gradients):
+        weight.grad = gradient.clone()
+        estimate = PREDICTIONS * of_drawn_labels(gradient).square()
+        optimizer.step(hessian=None if step % every else [estimate])
+    return weight.detach()
 
 
 def soap(weights: list[Tensor], member: Member, options: Options) -> torch.optim.Optimizer:

@@ -9,7 +9,10 @@ from torch import Tensor
 from muscope import catalogue
 from muscope.catalogue import Options
 from muscope.lab.optimizers import OPTIMIZERS
-from muscope.lab.optimizers.optimizer import Rates, State
+from muscope.lab.optimizers.optimizer import CurvatureOptimizer, Optimizer, Rates, State
+
+PREDICTIONS = 8
+"""Of the batch that the gradients would be of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,24 @@ def resumed(
     """The weight and state after more gradients, when `done` have been seen."""
     optimizer = OPTIMIZERS[name](options)
     for step, gradient in enumerate(gradients, start=done + 1):
+        state = _informed(optimizer, state, gradient, step)
         weight, state = optimizer.update(
             weight, gradient, state=state, rates=rates_of(members), step=step
         )
     return weight, state
+
+
+def of_drawn_labels(gradient: Tensor) -> Tensor:
+    """Stands for the gradient on labels that a model draws: the columns the other way round."""
+    return gradient.flip(-1)
+
+
+def _informed(optimizer: Optimizer, state: State, gradient: Tensor, step: int) -> State:
+    """The state with an estimate of curvature taken in, if the optimizer wants one now."""
+    if isinstance(optimizer, CurvatureOptimizer) and optimizer.wants_curvature(step):
+        estimate = PREDICTIONS * of_drawn_labels(gradient).square()
+        return optimizer.with_curvature(state, estimate)
+    return state
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:

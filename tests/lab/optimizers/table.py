@@ -41,6 +41,9 @@ BFLOAT16 = 2e-2
 FLOAT32_QR = 1e-6
 NO_DECAY = tuple(Member(m.learning_rate, m.epsilon, 0.0) for m in MEMBERS)
 LARGE_EPSILON = (Member(1e-3, 1e-6, 0.0), Member(3e-2, 1e-3, 0.3))
+# The rows' gradients of 1e-3 against Sophia's default gamma would all be clipped.
+HALF_CLIPPED: dict[str, OptionValue] = {"gamma": 250.0, "hessian_frequency": 3}
+TINY_EPSILON = tuple(Member(m.learning_rate, 1e-16, m.weight_decay) for m in MEMBERS)
 FREQUENT: dict[str, OptionValue] = {"precondition_frequency": 3}
 
 CASES = (
@@ -81,6 +84,25 @@ CASES = (
         tolerance=FLOAT32_QR,
     ),
     Case("soap", "twin of the paper", twins.soap, FREQUENT, shape=(6, 6), tolerance=1e-9),
+    Case("sophia", "twin of the paper", twins.sophia),
+    Case("sophia", "twin of the paper", twins.sophia, HALF_CLIPPED),
+    Case("sophia", "pytorch_optimizer.SophiaH, given curvature", originals.sophia, HALF_CLIPPED),
+    Case(
+        "sophia",
+        "twin of the authors' code, 2fc52f2",
+        twins.sophia_code,
+        HALF_CLIPPED,
+        TINY_EPSILON,
+        tolerance=1e-11,  # its epsilon of 1e-15 is added, beside momenta of 1e-4
+    ),
+    Case(
+        "sophia",
+        "twin of the authors' code, 01af183",
+        twins.sophia_first_code,
+        HALF_CLIPPED,
+        TINY_EPSILON,
+        tolerance=1e-7,  # the same beside curvatures of 1e-8
+    ),
     Case("adafactor", "torch.optim.Adafactor", run(originals.adafactor)),
 )
 

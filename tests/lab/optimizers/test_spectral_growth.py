@@ -28,6 +28,7 @@ EXPONENTS: dict[str, tuple[float, float]] = {
     "adamw_independent": (0.91, 0.51),
     "adopt": (0.91, 0.51),
     "lion": (0.93, 0.51),
+    "sophia": (0.93, 0.51),  # facts give a bound; with its default gamma it moves as Lion does
     "lamb": (0.41, 0.02),
     "adafactor": (0.47, 0.0),
     "muon": (0.0, 0.0),

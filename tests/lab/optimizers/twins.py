@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from muscope.catalogue import Options
-from tests.lab.optimizers.stepping import Member
+from tests.lab.optimizers.stepping import PREDICTIONS, Member, of_drawn_labels
 
 
 def muon(start: Tensor, gradients: Sequence[Tensor], member: Member, options: Options) -> Tensor:
@@ -114,3 +114,54 @@ def _followed(statistics: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
     eigenvalues = torch.diag(basis.T @ statistics @ basis)
     order = eigenvalues.argsort(descending=True)
     return torch.linalg.qr((statistics @ basis)[:, order]).Q, order
+
+
+def sophia(w: Tensor, gradients: Sequence[Tensor], member: Member, options: Options) -> Tensor:
+    """Liu et al. 2023, Algorithm 3 with the estimator of Algorithm 2."""
+    b1, b2, gamma, k = _of_sophia(options)
+    m, h = torch.zeros_like(w), torch.zeros_like(w)
+    for t, g in enumerate(gradients, start=1):
+        m = b1 * m + (1 - b1) * g
+        if t % k == 1 % k:
+            h = b2 * h + (1 - b2) * PREDICTIONS * of_drawn_labels(g) ** 2
+        w = w - member.learning_rate * member.weight_decay * w
+        u = m / torch.clamp(gamma * h, min=member.epsilon)
+        w = w - member.learning_rate * torch.clamp(u, -1, 1)
+    return w
+
+
+def sophia_code(w: Tensor, gradients: Sequence[Tensor], member: Member, options: Options) -> Tensor:
+    """Liuhong99/Sophia at 2fc52f2: gamma is called rho, the curvature is not times B but bs is."""
+    b1, b2, rho, k = _of_sophia(options)
+    m, h = torch.zeros_like(w), torch.zeros_like(w)
+    lr, bs = member.learning_rate, PREDICTIONS
+    for t, g in enumerate(gradients):
+        h = h if t % k else b2 * h + (1 - b2) * of_drawn_labels(g) ** 2
+        w = w * (1 - lr * member.weight_decay)
+        m = b1 * m + (1 - b1) * g
+        ratio = (m.abs() / (rho * bs * h + 1e-15)).clamp(None, 1)
+        w = w - lr * m.sign() * ratio
+    return w
+
+
+def sophia_first_code(
+    w: Tensor, gradients: Sequence[Tensor], member: Member, options: Options
+) -> Tensor:
+    """Liuhong99/Sophia at 01af183, whose gamma is our gamma B and whose rate is ours over that."""
+    b1, b2, ours, k = _of_sophia(options)
+    gamma = ours * PREDICTIONS
+    lr, wd = member.learning_rate / gamma, member.weight_decay * gamma
+    m, h = torch.zeros_like(w), torch.zeros_like(w)
+    for t, g in enumerate(gradients):
+        h = h if t % k else b2 * h + (1 - b2) * of_drawn_labels(g) ** 2
+        w = w * (1 - lr * wd)
+        m = b1 * m + (1 - b1) * g
+        ratio = (m.abs() / (h + 1e-15)).clamp(None, gamma)
+        w = w - lr * m.sign() * ratio
+    return w
+
+
+def _of_sophia(options: Options) -> tuple[float, float, float, int]:
+    """beta1, beta2, gamma, k."""
+    betas = float(options["beta1"]), float(options["beta2"])
+    return *betas, float(options["gamma"]), int(options["hessian_frequency"])

@@ -1,0 +1,128 @@
+"""What a run costs, by arithmetic: operations, memory, rows of measurements."""
+
+import json
+from dataclasses import astuple, dataclass
+from functools import lru_cache
+
+from muscope import catalogue
+from muscope.catalogue.optimizer_costs import curvature_estimates, update_cost
+from muscope.recording import STATISTICS, recorded_steps
+from muscope.spec import ModelSpec, RunSpec
+from muscope.vocabulary import Statistic, TensorKind
+
+BYTES_PER_FLOAT = 4
+
+POWER_ITERATIONS = 10
+"""Per recorded step and matrix, from where the last one ended (facts 6)."""
+POWER_DIRECTIONS = 4
+"""Searched at once: a random matrix has many singular values close to its largest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one model of a shape takes, per example where that matters."""
+
+    parameters: int
+    forward_flops: int
+    recorded: int
+    unrecorded: int
+    inputs: int
+    activations: int
+    weights: int
+    state: int
+    update_flops: float
+
+
+def cost(run: RunSpec) -> Cost:
+    """The cost of any depth from depths 1 and 2, because every block costs the same."""
+    model = run.variant.model.model_dump_json()
+    optimizer = run.variant.optimizer.model_dump_json(exclude={"learning_rate"})
+    first, second = (_cost_at(model, optimizer, run.width, depth) for depth in (1, 2))
+    totals = zip(astuple(first), astuple(second), strict=True)
+    return Cost(*(one + (run.depth - 1) * (two - one) for one, two in totals))
+
+
+@lru_cache(maxsize=1024)
+def _cost_at(model_json: str, optimizer_json: str, width: int, depth: int) -> Cost:
+    model, optimizer = ModelSpec.model_validate_json(model_json), json.loads(optimizer_json)
+    described, options = catalogue.MODELS[model.name], dict(model.options)
+    weight_entries = described.weights(width, depth, options)
+    activation_entries = described.activations(width, depth, options)
+    updates = [
+        update_cost(optimizer["name"], weight.role, weight.shape, optimizer["options"])
+        for weight in weight_entries
+    ]
+    return Cost(
+        parameters=sum(weight.parameters for weight in weight_entries),
+        forward_flops=sum(entry.flops_per_example for entry in weight_entries)
+        + sum(entry.flops_per_example for entry in activation_entries),
+        recorded=sum(entry.elements_per_example for entry in activation_entries),
+        unrecorded=sum(entry.unrecorded_elements for entry in activation_entries),
+        inputs=sum(_input_elements(weight) for weight in weight_entries),
+        activations=len(activation_entries),
+        weights=len(weight_entries),
+        state=sum(update.state for update in updates),
+        update_flops=sum(update.flops for update in updates),
+    )
+
+
+def _input_elements(weight: catalogue.WeightEntry) -> int:
+    """What one example hands to a weight: fan_in numbers for each time that it is used."""
+    return weight.fan_in * weight.flops_per_example // (2 * weight.parameters)
+
+
+def rows(run: RunSpec) -> dict[TensorKind, int]:
+    """Rows of every kind; there is no update at step 0."""
+    of, steps = cost(run), len(recorded_steps(run.steps))
+    per_kind = {
+        TensorKind.ACTIVATION: of.activations * steps,
+        TensorKind.WEIGHT: of.weights * steps,
+        TensorKind.GRADIENT: of.weights * steps,
+        TensorKind.UPDATE: of.weights * (steps - 1),
+    }
+    return {kind: per_kind[kind] for kind in STATISTICS[run.record]}
+
+
+def numbers(run: RunSpec) -> dict[TensorKind, int]:
+    """The statistics of all these rows."""
+    of = STATISTICS[run.record]
+    return {kind: len(of[kind]) * count for kind, count in rows(run).items()}
+
+
+def flops(run: RunSpec) -> float:
+    """Forward and backward are three forwards, the last step is one; then updates and recording."""
+    forward = float(cost(run).forward_flops) * run.variant.model.batch_size
+    gradients = run.steps + _curvature_estimates(run)
+    updates = run.steps * cost(run).update_flops
+    return forward * (3 * gradients + 1) + updates + _recording_flops(run, forward)
+
+
+def _curvature_estimates(run: RunSpec) -> int:
+    optimizer = run.variant.optimizer
+    return curvature_estimates(optimizer.name, run.steps, dict(optimizer.options))
+
+
+def _recording_flops(run: RunSpec, forward: float) -> float:
+    """Gradients at the last step; contribution and alignment; power iterations of W and update."""
+    kinds = STATISTICS[run.record]
+    extra = 2 * forward if TensorKind.GRADIENT in kinds else 0.0
+    if Statistic.CONTRIBUTION in kinds.get(TensorKind.WEIGHT, ()):
+        products = 2 * POWER_ITERATIONS * POWER_DIRECTIONS  # W x and its transpose
+        matrices = 2 * products * 2 * float(cost(run).parameters)
+        extra += len(recorded_steps(run.steps)) * (3 * forward + matrices)
+    return extra
+
+
+def memory_bytes(run: RunSpec) -> int:
+    """Weights, gradients, the optimizer's state; activations, their gradients, those at step 0.
+
+    Recording keeps W_0, W_{t-1}, the first gradient and a difference; and of every weight's input
+    the first, the present and their difference.
+    """
+    of, kinds = cost(run), STATISTICS[run.record]
+    copies = 6 if TensorKind.WEIGHT in kinds else 2
+    per_example = 3 * of.recorded + 2 * of.unrecorded
+    if Statistic.CONTRIBUTION in kinds.get(TensorKind.WEIGHT, ()):
+        per_example += 3 * of.inputs
+    activations = per_example * run.variant.model.batch_size
+    return BYTES_PER_FLOAT * (copies * of.parameters + of.state + activations)

@@ -1,0 +1,167 @@
+"""What one step of a stack is measured by: sizes of four kinds, and what updates do.
+
+Everything is reduced on the device to columns (members,); nothing crosses to the host here.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from torch import Tensor
+from torch.func import vmap
+
+from muscope.catalogue import WeightEntry, WeightKind
+from muscope.lab import precision, probes
+from muscope.lab.models.operators import product
+from muscope.lab.probes import Reading
+from muscope.lab.spectra import Spectra
+from muscope.recording import SINCE_START, STATISTICS, Record
+from muscope.vocabulary import Statistic, TensorKind
+
+Tensors = Mapping[str, Tensor]
+"""By name; the leading dimension of each tensor counts the members."""
+
+_SPECTRAL = frozenset((Statistic.SPECTRAL, Statistic.STABLE_RANK))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a forward at one step left: gradients and inputs are empty when they are not asked."""
+
+    activations: Tensors
+    weights: Tensors = field(default_factory=dict)
+    gradients: Tensors = field(default_factory=dict)
+    inputs: Tensors = field(default_factory=dict)
+
+
+class Observer:
+    """Compares every step with the first one and with the one before it."""
+
+    def __init__(
+        self, record: Record, entries: Mapping[str, WeightEntry], multipliers: Mapping[str, Tensor]
+    ) -> None:
+        self._record = record
+        self._entries, self._multipliers = entries, multipliers
+        self._spectra = Spectra()
+        self._first: Seen | None = None
+        self._before: Tensors = {}
+
+    @property
+    def needs_gradients(self) -> bool:
+        """Whether every recorded step has to compute them, the last too."""
+        return TensorKind.GRADIENT in STATISTICS[self._record]
+
+    @property
+    def needs_inputs(self) -> bool:
+        """Whether the input of every weight has to be kept."""
+        wanted = STATISTICS[self._record].get(TensorKind.WEIGHT, ())
+        return Statistic.CONTRIBUTION in wanted
+
+    def before_update(self, weights: Tensors) -> None:
+        """Remember what the next update starts from; updates make new tensors."""
+        self._before = dict(weights) if TensorKind.UPDATE in STATISTICS[self._record] else {}
+
+    def observe(self, seen: Seen) -> tuple[Reading, ...]:
+        """The statistics of a step, in the order of `plan.tensors`."""
+        left_out = SINCE_START if self._first is None else ()
+        first = self._first = self._first or self._kept(seen)
+        return tuple(
+            reading
+            for kind, statistics in STATISTICS[self._record].items()
+            for reading in self._readings(
+                kind, tuple(name for name in statistics if name not in left_out), seen, first
+            )
+        )
+
+    def _kept(self, seen: Seen) -> Seen:
+        """What later steps are compared with; the rest would only take memory."""
+        return seen if TensorKind.WEIGHT in STATISTICS[self._record] else Seen(seen.activations)
+
+    def _readings(
+        self, kind: TensorKind, wanted: tuple[Statistic, ...], now: Seen, first: Seen
+    ) -> Iterator[Reading]:
+        match kind:
+            case TensorKind.ACTIVATION:
+                yield from _of_sizes(kind, now.activations, first.activations, wanted)
+            case TensorKind.WEIGHT:
+                yield from self._of_weights(now, first, wanted)
+            case TensorKind.GRADIENT:
+                yield from _of_sizes(kind, now.gradients, first.gradients, wanted)
+            case TensorKind.UPDATE:
+                yield from self._of_updates(now, wanted)
+
+    def _of_weights(
+        self, now: Seen, first: Seen, wanted: tuple[Statistic, ...]
+    ) -> Iterator[Reading]:
+        for name, values in now.weights.items():
+            found = probes.sizes(values, first.weights[name], wanted)
+            found |= precision.lost(TensorKind.WEIGHT, values, wanted)
+            found |= self._spectral(TensorKind.WEIGHT, name, values, wanted)
+            if Statistic.CONTRIBUTION in wanted and name in now.inputs:
+                found |= self._effects(name, now, first, wanted)
+            yield probes.reading(TensorKind.WEIGHT, name, found)
+
+    def _of_updates(self, now: Seen, wanted: tuple[Statistic, ...]) -> Iterator[Reading]:
+        for name, before in self._before.items():
+            update = now.weights[name] - before
+            found = probes.sizes(update, before, wanted)
+            found |= self._spectral(TensorKind.UPDATE, name, update, wanted)
+            yield probes.reading(TensorKind.UPDATE, name, found)
+
+    def _spectral(
+        self, kind: TensorKind, name: str, values: Tensor, wanted: tuple[Statistic, ...]
+    ) -> dict[Statistic, Tensor]:
+        entry = self._entries[name]
+        if _SPECTRAL.isdisjoint(wanted) or entry.kind in (WeightKind.BIAS, WeightKind.GAIN):
+            return {}
+        found = self._spectra.statistics(kind, entry, values)
+        return found | {Statistic.SPECTRAL: self._effective(name, found[Statistic.SPECTRAL])}
+
+    def _effects(
+        self, name: str, now: Seen, first: Seen, wanted: tuple[Statistic, ...]
+    ) -> dict[Statistic, Tensor]:
+        """What W_t - W_0 makes of the input at step 0, and how well factors align (facts 4, 6)."""
+        entry = self._entries[name]
+        apply = vmap(partial(product, entry))
+        moved = now.weights[name] - first.weights[name]
+        start, inputs = (_wide(inputs[name]) for inputs in (first.inputs, now.inputs))
+        frozen = apply(moved, start)  # (members, n, fan_out)
+        found = {Statistic.CONTRIBUTION: self._effective(name, probes.mean_abs(frozen))}
+        # One-hot inputs have nothing to align with.
+        if Statistic.ALIGN_W not in wanted or entry.kind is WeightKind.TABLE or entry.fan_in == 1:
+            return found
+        drifted = inputs - start
+        weight = first.weights[name]
+        align = partial(_alignment, math.log(entry.fan_in))
+        return found | {
+            Statistic.ALIGN_W: align(frozen, moved, start),
+            Statistic.ALIGN_X: align(apply(weight, drifted), weight, drifted),
+            Statistic.ALIGN_WX: align(apply(moved, drifted), moved, drifted),
+        }
+
+    def _effective(self, name: str, size: Tensor) -> Tensor:
+        """The size of A W from that of W; what is 1 for every member has no multiplier."""
+        return size * self._multipliers[name].abs() if name in self._multipliers else size
+
+
+def _alignment(log_fan_in: float, outputs: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
+    """log_{fan_in}(RMS(W x) / (RMS(W) RMS(x))): 1/2 independent, 1 aligned (facts 6).
+
+    Not finite where a factor is exactly zero.
+    """
+    growth = probes.rms(outputs) / (probes.rms(weight) * probes.rms(inputs))
+    return growth.log() / log_fan_in
+
+
+def _wide(inputs: Tensor) -> Tensor:
+    """Inputs of lower precision as float32, which weights are; indices as they are."""
+    return inputs.float() if inputs.is_floating_point() else inputs
+
+
+def _of_sizes(
+    kind: TensorKind, now: Tensors, first: Tensors, wanted: tuple[Statistic, ...]
+) -> Iterator[Reading]:
+    for name, values in now.items():
+        found = probes.sizes(values, first[name], wanted)
+        yield probes.reading(kind, name, found | precision.lost(kind, values, wanted))

@@ -1,0 +1,58 @@
+"""The file in which a user corrects roles: YAML or JSON, a pattern of names and its role."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import yaml
+
+from muscope.own_model.facts import pattern
+from muscope.own_model.roles import TIED, WEIGHT_ROLES, OwnRole
+
+MAX_BYTES = 1024 * 1024
+WORDS = (*(role.value for role in WEIGHT_ROLES), TIED)
+
+_HEADER = """\
+# The role of every parameter, as its growing dimensions say it. Correct what is wrong and give
+# the file to `muscope audit --roles`; lines that are right may be deleted. * stands for any text.
+# embedding: only fan_out grows; hidden: both; output: only fan_in; vector: biases and gains;
+# scalar: nothing grows; tied: embedding and readout in one tensor.
+"""
+
+
+def read(path: Path, names: Iterable[str]) -> dict[str, str]:
+    """The role's word of every parameter that the file names; ValueError with a sentence."""
+    known, found = list(names), {}
+    for key, word in _mapping(path).items():
+        if word not in WORDS:
+            raise ValueError(f"{path}: {key}: must be one of {', '.join(WORDS)}, got {word!r}")
+        matching = [name for name in known if fnmatchcase(name, str(key))]
+        if not matching:
+            raise ValueError(f"{path}: the model has no parameter {key!r}{_like(str(key), known)}")
+        found.update(dict.fromkeys(matching, str(word)))
+    return found
+
+
+def write(path: Path, roles: Mapping[str, OwnRole]) -> None:
+    """A file to start from: one line for every kind of parameter."""
+    lines = {pattern(name): role.word for name, role in roles.items()}
+    text = yaml.safe_dump(lines, sort_keys=False, allow_unicode=True)
+    path.write_text(_HEADER + text, encoding="utf-8")
+
+
+def _mapping(path: Path) -> dict[object, object]:
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{path} is larger than {MAX_BYTES} bytes: no roles file is")
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} is neither YAML nor JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise ValueError(f"{path} must map parameter names to roles, such as 'lm_head.*: output'")
+    return data
+
+
+def _like(key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key, [*known, *map(pattern, known)], n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,95 @@
+"""The form as the page shows it: fields with what was typed, and what is wrong beside them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from muscope import catalogue
+from muscope.catalogue import Option
+from muscope_server.forms import values
+
+ORDER = (
+    "", "name", "models", "model", "parametrizations", "parametrization", "widths", "depths",
+    "base_width", "base_depth", "seeds", "steps", "record", "batches", "yaml",
+)  # fmt: skip
+"""The groups of fields as the page shows them."""
+RECORDS = {
+    "activations": "activations: sizes and change",
+    "standard": "standard: weights, gradients and updates too",
+    "full": "full: contributions, spectral norms and alignment too",
+}
+"""What a study can record, as its field says it; a test holds that none is missing."""
+BATCHES = {
+    "fixed": "fixed: one batch for all",
+    "fresh": "fresh: another batch at every step, in an order that the seed decides",
+}
+"""Which batches members see, in the same way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The fields as they were typed, and what is wrong with them; "" keys general errors."""
+
+    values: Mapping[str, str]
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+    def value(self, name: str) -> str:
+        """What stands in a field."""
+        return self.values.get(name, "")
+
+    def error(self, name: str) -> str:
+        """What is wrong with a field, or nothing."""
+        return self.errors.get(name, "")
+
+    def is_chosen(self, name: str, option: Option) -> bool:
+        """Whether an option stands otherwise than by default."""
+        return self.value(name) != values.text(option.default)
+
+    @property
+    def problems(self) -> list["Problem"]:
+        """What is wrong with which field, in the order in which the page shows the fields."""
+        names = sorted(self.errors, key=lambda name: ORDER.index(name.split(".")[0]))
+        return [Problem(name, title(name), self.errors[name]) for name in names]
+
+    def has_errors_in(self, prefix: str) -> bool:
+        """Whether something is wrong below a name, so that it must not stay folded."""
+        return any(name.startswith(f"{prefix}.") for name in self.errors)
+
+    @property
+    def records(self) -> Mapping[str, str]:
+        """How much can be recorded, for the template."""
+        return RECORDS
+
+    @property
+    def batches(self) -> Mapping[str, str]:
+        """Which batches can be asked for, for the template."""
+        return BATCHES
+
+    @property
+    def models(self) -> Iterable[catalogue.ModelEntry]:
+        """What can be chosen, for the template."""
+        return catalogue.MODELS.values()
+
+    @property
+    def optimizers(self) -> Iterable[catalogue.OptimizerEntry]:
+        """What can be chosen, for the template."""
+        return catalogue.OPTIMIZERS.values()
+
+    @property
+    def parametrizations(self) -> Iterable[catalogue.ParametrizationEntry]:
+        """What can be chosen, for the template."""
+        return catalogue.PARAMETRIZATION_ENTRIES.values()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a field: its id in the page, its name, and a sentence."""
+
+    field: str
+    title: str
+    message: str
+
+
+def title(name: str) -> str:
+    """A field as its label says it: `model.gpt.batch_size` is `gpt batch size`."""
+    parts = [part for part in name.split(".") if part not in ("model", "option", "parametrization")]
+    return " ".join(parts).replace("_", " ") or "study"

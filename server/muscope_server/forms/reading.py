@@ -1,0 +1,134 @@
+"""The fields of the form as a spec, or everything that is wrong with them."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from muscope import catalogue, spec_file
+from muscope.spec import StudySpec
+from muscope_server.forms import comparisons
+from muscope_server.forms.complaints import Complaints, FormErrors
+from muscope_server.forms.fields import Fields
+
+LONGEST_YAML = 32_768
+"""A study is a page of text; parsing a megabyte of YAML would take seconds."""
+
+
+def parse(values: Mapping[str, str]) -> StudySpec:
+    """The spec that the fields describe, or FormErrors; a pasted YAML takes precedence."""
+    text = values.get("yaml", "").strip()
+    if text:
+        return _parse_yaml(text)
+    complaints = Complaints()
+    data = _Reader(Fields(values, complaints), complaints).study()
+    try:
+        spec = StudySpec.model_validate_json(json.dumps(data))
+    except ValidationError as error:
+        complaints.explain(error)
+        raise FormErrors(complaints.errors) from error
+    if complaints.errors:
+        raise FormErrors(complaints.errors)
+    return spec
+
+
+def _parse_yaml(text: str) -> StudySpec:
+    if len(text) > LONGEST_YAML:
+        raise FormErrors({"yaml": f"longer than {LONGEST_YAML} characters; no study needs that"})
+    try:
+        return spec_file.from_yaml(text, "the YAML")
+    except spec_file.SpecError as error:
+        sentences = (spec_file.sentence(path, message) for path, message in error.fields)
+        raise FormErrors({"yaml": "; ".join(sentences)}) from error
+
+
+class _Reader:
+    """Puts the data of a spec together, and says which field each path came from."""
+
+    def __init__(self, fields: Fields, complaints: Complaints) -> None:
+        self._fields = fields
+        self._complaints = complaints
+
+    def study(self) -> dict[str, Any]:
+        """The data of the spec, as far as the fields can be read."""
+        fields = self._fields
+        data: dict[str, Any] = {
+            "name": fields.text("name"),
+            "arms": self._arms(),
+            "parametrizations": self._parametrizations(),
+            "widths": fields.integers("widths"),
+            "depths": fields.integers("depths"),
+            "seeds": fields.integer("seeds"),
+            "steps": fields.integer("steps"),
+            "record": fields.text("record", "activations"),
+            "batches": fields.text("batches", "fixed"),
+        }
+        for name in ("base_width", "base_depth"):
+            if fields.text(name):
+                data[name] = fields.integer(name)
+        comparisons.check(data, self._complaints)
+        return data
+
+    def _arms(self) -> list[dict[str, Any]]:
+        chosen = [name for name in catalogue.MODELS if self._fields.has(f"model.{name}")]
+        if not chosen:
+            self._complaints.add("models", "choose at least one model", "arms")
+        return [self._arm(number, name) for number, name in enumerate(chosen)]
+
+    def _arm(self, number: int, name: str) -> dict[str, Any]:
+        prefix, path = f"model.{name}", f"arms.{number}.model"
+        self._complaints.trace(path, prefix)
+        self._complaints.trace(f"{path}.batch_size", f"{prefix}.batch_size")
+        model = {
+            "name": name,
+            "batch_size": self._fields.integer(f"{prefix}.batch_size", f"{path}.batch_size"),
+            "options": self._fields.options(prefix, catalogue.MODELS[name].options, path),
+        }
+        return {"model": model, "optimizers": self._optimizers(prefix, number)}
+
+    def _optimizers(self, prefix: str, arm: int) -> list[dict[str, Any]]:
+        name, path = f"{prefix}.optimizers", f"arms.{arm}.optimizers"
+        self._complaints.trace(path, name)
+        entries = catalogue.OPTIMIZERS.values()
+        chosen = [entry for entry in entries if self._fields.has(f"{prefix}.{entry.name}")]
+        found: list[dict[str, Any]] = []
+        for entry in chosen:
+            self._optimizer(found, entry, prefix, path)
+        if not chosen:
+            self._complaints.add(name, "choose at least one optimizer")
+        if not found:
+            self._complaints.settle(path)
+        return found
+
+    def _optimizer(
+        self,
+        found: list[dict[str, Any]],
+        entry: catalogue.OptimizerEntry,
+        prefix: str,
+        optimizers: str,
+    ) -> None:
+        """Append one optimizer per learning rate."""
+        name = f"{prefix}.{entry.name}"
+        for text in self._fields.texts(f"{name}.learning_rates"):
+            path = f"{optimizers}.{len(found)}"
+            self._complaints.trace(path, f"{name}.learning_rates")
+            rate = self._fields.number(f"{name}.learning_rates", text, f"{path}.learning_rate")
+            options = self._fields.options(name, entry.options, path)
+            found.append({"name": entry.name, "learning_rate": rate, "options": options})
+
+    def _parametrizations(self) -> list[dict[str, Any]]:
+        entries = catalogue.PARAMETRIZATION_ENTRIES
+        chosen = [name for name in entries if self._fields.has(f"parametrization.{name}")]
+        if not chosen:
+            message = "choose at least one parametrization"
+            self._complaints.add("parametrizations", message, "parametrizations")
+        return [
+            {
+                "name": name,
+                "options": self._fields.options(
+                    f"parametrization.{name}", entries[name].options, f"parametrizations.{number}"
+                ),
+            }
+            for number, name in enumerate(chosen)
+        ]

@@ -1,0 +1,79 @@
+"""Spectral norms by power iteration against singular values in float64."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from muscope.catalogue import WeightEntry, WeightKind
+from muscope.lab.spectra import Spectra
+from muscope.vocabulary import Role, Statistic, TensorKind
+
+FROM_BELOW = 0.005
+"""A random matrix has many singular values close to its largest, which 30 iterations do not quite
+tell apart: measured 0.1 % at these sizes, 0.5 % at width 2048."""
+
+
+def matrix(rows: int, columns: int) -> WeightEntry:
+    return WeightEntry("w", Role.HIDDEN, columns, rows, rows * columns)
+
+
+def measured(spectra: Spectra, values: Tensor) -> tuple[Tensor, Tensor]:
+    found = spectra.statistics(TensorKind.WEIGHT, matrix(*values.shape[1:]), values)
+    return found[Statistic.SPECTRAL], found[Statistic.STABLE_RANK]
+
+
+def exact(values: Tensor) -> tuple[Tensor, Tensor]:
+    norm = torch.linalg.svdvals(values.double())[:, 0]
+    stable_rank = values.double().square().sum((1, 2)) / norm.square()
+    return norm / (values.shape[1] / values.shape[2]) ** 0.5, stable_rank
+
+
+@pytest.mark.parametrize("shape", [(2, 256, 256), (3, 512, 64), (2, 10, 300), (1, 1, 40)])
+def test_norm_and_stable_rank_of_random_matrices(shape: tuple[int, int, int]) -> None:
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    (norm, rank), (true_norm, true_rank) = measured(Spectra(), values), exact(values)
+    assert (norm / true_norm - 1).abs().max() < FROM_BELOW
+    assert (norm <= true_norm * (1 + 1e-6)).all()  # float32
+    assert (rank / true_rank - 1).abs().max() < 2.1 * FROM_BELOW  # the norm is squared
+
+
+def test_an_update_of_rank_one_is_exact() -> None:
+    left, right = (torch.randn(2, 200, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
+    values = left[:, :, None] * right[:, None, :]
+    (norm, rank), (true_norm, _) = measured(Spectra(), values), exact(values)
+    assert norm.tolist() == pytest.approx(true_norm.tolist(), rel=1e-5)  # float32 norms
+    assert rank.tolist() == pytest.approx([1.0, 1.0], rel=1e-5)
+
+
+def test_every_step_comes_closer_from_where_the_last_one_ended() -> None:
+    values = torch.randn(1, 300, 300, generator=torch.Generator().manual_seed(2))
+    spectra, (true_norm, _) = Spectra(), exact(values)
+    errors = [float(1 - measured(spectra, values)[0] / true_norm) for _ in range(8)]
+    assert errors[-1] < errors[0] / 2
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_zeros_have_no_norm_and_no_stable_rank_and_are_searched_again() -> None:
+    spectra, values = Spectra(), torch.zeros(2, 8, 8)
+    values[1] = torch.eye(8)
+    norm, rank = measured(spectra, values)
+    assert norm.tolist() == pytest.approx([0.0, 1.0], rel=1e-6)
+    assert rank[0].isnan()
+    assert rank[1] == pytest.approx(8.0, rel=1e-6)
+    assert measured(spectra, torch.eye(8).expand(2, -1, -1))[0].tolist() == pytest.approx([1, 1])
+
+
+def test_a_member_that_diverged_disturbs_no_other() -> None:
+    values = torch.randn(2, 20, 20, generator=torch.Generator().manual_seed(3))
+    alone = measured(Spectra(), values[1:])[0]
+    values[0, 0, 0] = torch.inf
+    norm = measured(Spectra(), values)[0]
+    assert not norm[0].isfinite()
+    assert norm[1] == pytest.approx(float(alone[0]), rel=1e-6)
+
+
+def test_a_table_has_the_largest_row_instead() -> None:
+    entry = WeightEntry("w", Role.EMBEDDING, 1, 4, 12, kind=WeightKind.TABLE)
+    values = torch.tensor([[[1.0, 1, 1, 1], [0, 0, 0, -4], [2, 0, 0, 0]]])
+    found = Spectra().statistics(TensorKind.WEIGHT, entry, values)
+    assert {name: value.tolist() for name, value in found.items()} == {Statistic.SPECTRAL: [2.0]}

@@ -1,0 +1,1 @@
+"""Agreement with the packages that the parametrizations come from; docs/parity.md has the table."""

@@ -1,0 +1,127 @@
+"""The page of a study, tab by tab, while it waits, runs and after it has ended."""
+
+import httpx
+import pytest
+
+from muscope.storage import bundles
+from muscope.storage.database import open_database
+from muscope_server import urls
+from tests.server import measured
+from tests.server.running import Running
+from tests.server.soup import Soup
+from tests.server.world import World
+
+
+def test_the_verdict_tab_says_it_in_a_sentence_and_shows_every_slope(world: World) -> None:
+    page = world.soup(urls.study(world.study_id))
+    assert "change since step 0: exponent" in page.text, "it opens on what decides"
+    assert "grows in 3 of 3 tensors" in page.text
+    assert "flat in all 3 tensors" in page.text
+    assert "as theory expects" in page.text
+    assert "+1.00" in page.text
+    assert "theory +1" in page.text
+    assert "Excused: a µP readout shrinks at initialization." in page.text
+
+
+def test_the_runs_tab_lists_every_run(world: World) -> None:
+    page = world.soup(urls.study(world.study_id, tab="runs"))
+    assert page.count("tbody tr") == 16
+    assert "16 runs" in page.text
+
+
+def test_the_report_tab_previews_the_content_of_the_file(world: World) -> None:
+    page = world.soup(urls.study(world.study_id, tab="report"))
+    assert "How the verdict is computed" in page.text
+    assert "torch" in page.text
+    assert page.count("iframe") == 0
+
+
+def test_the_chart_tab_says_each_chart_in_words_and_asks_for_its_figure(world: World) -> None:
+    page = world.soup(urls.study(world.study_id, tab="coordinate-check", statistic="change"))
+    assert "3 tensors at 4 widths from 64 to 512, 2 seeds" in page.text
+    assert len(page.figures) == 2
+    for url in page.figures:
+        figure = world.visitor.get(url).json()
+        assert figure["layout"]["meta"]["panels"] == 2
+        assert figure["layout"]["xaxis"]["tickvals"] == [64, 128, 256, 512]
+
+
+@pytest.mark.parametrize(
+    "query", ["variant=nobody", "", "variant=x&statistic=loudness"], ids=["stranger", "none", "odd"]
+)
+def test_a_figure_that_cannot_be_is_refused(world: World, query: str) -> None:
+    answer = world.visitor.get(f"{urls.api_study(world.study_id)}/figures/coordinate-check?{query}")
+    assert answer.status_code in (404, 422)
+    assert answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("part", ["header", "verdict", "runs"])
+def test_a_part_is_the_same_as_in_the_whole_page(world: World, part: str) -> None:
+    tab = part if part == "runs" else "verdict"
+    whole = world.visitor.get(urls.study(world.study_id, tab=tab)).text
+    fragment = world.visitor.get(urls.part(world.study_id, part)).text
+    assert "<html" not in fragment
+    assert " ".join(fragment.split()) in " ".join(whole.split())
+
+
+@pytest.mark.parametrize("query", ["?tab=secrets", "?part=secrets"])
+def test_a_tab_or_part_that_is_not_there_is_not_found(world: World, query: str) -> None:
+    world.soup(f"/studies/{world.study_id}{query}", status=404)
+
+
+def test_a_queued_study_without_a_worker_says_why_it_waits_and_can_be_cancelled(
+    server: Running, visitor: httpx.Client
+) -> None:
+    database = open_database(server.settings)
+    study_id = measured.submitted(database, measured.small())
+    database.close()
+    assert "No worker is there" in Soup(visitor.get(urls.study(study_id)).text).by_id("waiting")
+    assert "muscope worker" in visitor.get("/workers").text
+    answer = visitor.post(urls.cancel(study_id))
+    assert answer.status_code == 303
+    assert "cancelled" in Soup(visitor.get(answer.headers["location"]).text).by_id("study-header")
+
+
+def test_a_cancelled_study_says_what_its_verdict_lacks(
+    server: Running, visitor: httpx.Client
+) -> None:
+    database = open_database(server.settings)
+    spec = measured.small()
+    study_id = measured.submitted(database, spec)
+    measured.train_next(database, spec, study_id)
+    assert "so far" in Soup(visitor.get(urls.study(study_id)).text).text
+    visitor.post(urls.cancel(study_id))
+    database.close()
+    page = Soup(visitor.get(urls.study(study_id)).text)
+    assert "4 of 16 runs finished" in page.by_id("study-header")
+    assert "incomplete: 2 of 8 runs judged, width 64" in page.text
+    assert "so far" not in page.text
+    assert "incomplete" in Soup(visitor.get("/").text).first("tbody")
+    charts = Soup(visitor.get(urls.study(study_id, tab="coordinate-check")).text).text
+    assert "at 1 of 4 widths (64)" in charts
+
+
+def test_a_study_that_never_ran_promises_nothing(server: Running, visitor: httpx.Client) -> None:
+    database = open_database(server.settings)
+    study_id = measured.submitted(database, measured.small())
+    database.close()
+    visitor.post(urls.cancel(study_id))
+    page = Soup(visitor.get(urls.study(study_id)).text)
+    header = " ".join(page.by_id("study-header").split())
+    assert "0 of 16 runs finished submitted" in header
+    assert "not judged nothing was measured" in page.text
+    assert "yet" not in page.text
+
+
+def test_a_bundle_is_counted_within_its_study(server: Running, visitor: httpx.Client) -> None:
+    database = open_database(server.settings)
+    measured.finished(database, measured.small("before"))
+    spec = measured.small()
+    study_id = measured.submitted(database, spec)
+    measured.train_next(database, spec, study_id)
+    with database.write() as conn:
+        bundles.claim(conn, worker_id="lab-1", pid=1, code_version="0.1.0", lease_s=60)
+    database.close()
+    header = Soup(visitor.get(urls.study(study_id)).text).by_id("study-header")
+    assert "bundle 2 of 4 at step 0 of 2" in header
+    assert "bundle 2 of 4" in Soup(visitor.get("/workers").text).text
