@@ -5,12 +5,19 @@ from dataclasses import astuple, dataclass
 from functools import lru_cache
 
 from muscope import catalogue
+from muscope.catalogue import datasets
 from muscope.catalogue.optimizer_costs import curvature_estimates, update_cost
 from muscope.recording import STATISTICS, recorded_steps
 from muscope.spec import ModelSpec, RunSpec
 from muscope.vocabulary import Statistic, TensorKind
 
 BYTES_PER_FLOAT = 4
+BYTES_PER_TOKEN = 8
+
+AT_HAND_OF_WEIGHT, AT_HAND_OF_ACTIVATION = 3, 1
+"""Tensors of the size of the one that is being computed, as measured (benchmarks/memory.py)."""
+UNIT_SCALED, FP8 = 1.5, 1.4
+"""What operators with two factors, and rounded copies, keep beside the activations; measured."""
 
 POWER_ITERATIONS = 10
 """Per recorded step and matrix, from where the last one ended (facts 6)."""
@@ -31,6 +38,8 @@ class Cost:
     weights: int
     state: int
     update_flops: float
+    largest_activation: int
+    largest_weight: int
 
 
 def cost(run: RunSpec) -> Cost:
@@ -63,6 +72,10 @@ def _cost_at(model_json: str, optimizer_json: str, width: int, depth: int) -> Co
         weights=len(weight_entries),
         state=sum(update.state for update in updates),
         update_flops=sum(update.flops for update in updates),
+        largest_activation=max(
+            entry.elements_per_example + entry.unrecorded_elements for entry in activation_entries
+        ),
+        largest_weight=max(weight.parameters for weight in weight_entries),
     )
 
 
@@ -114,15 +127,38 @@ def _recording_flops(run: RunSpec, forward: float) -> float:
 
 
 def memory_bytes(run: RunSpec) -> int:
-    """Weights, gradients, the optimizer's state; activations, their gradients, those at step 0.
+    """Weights, gradients, the optimizer's state; activations now and at step 0; what is at hand.
 
     Recording keeps W_0, W_{t-1}, the first gradient and a difference; and of every weight's input
-    the first, the present and their difference.
+    the first, the present and their difference. An update holds a few numbers for each of the
+    weight that it is at, the backward a few for each of its activation.
     """
     of, kinds = cost(run), STATISTICS[run.record]
     copies = 6 if TensorKind.WEIGHT in kinds else 2
-    per_example = 3 * of.recorded + 2 * of.unrecorded
+    per_example = 2 * of.recorded + of.unrecorded + AT_HAND_OF_ACTIVATION * of.largest_activation
     if Statistic.CONTRIBUTION in kinds.get(TensorKind.WEIGHT, ()):
         per_example += 3 * of.inputs
-    activations = per_example * run.variant.model.batch_size
-    return BYTES_PER_FLOAT * (copies * of.parameters + of.state + activations)
+    activations = per_example * run.variant.model.batch_size * _copies(run)
+    weights = copies * of.parameters + of.state + AT_HAND_OF_WEIGHT * of.largest_weight
+    return round(BYTES_PER_FLOAT * (weights + activations))
+
+
+def _copies(run: RunSpec) -> float:
+    entry = catalogue.PARAMETRIZATION_ENTRIES[run.variant.parametrization.name]
+    rounded = run.variant.model.options.get("precision") == "fp8"
+    return (UNIT_SCALED if entry.operators == "unit_scaled" else 1.0) * (FP8 if rounded else 1.0)
+
+
+def batch_bytes(run: RunSpec, members: int) -> int:
+    """The data of a bundle, beside its runs: a batch while it is cut is there twice.
+
+    Of fresh batches each member has its own; those of the last step, the new ones, and the new
+    ones stacked are there at once.
+    """
+    model = run.variant.model
+    entry, options = catalogue.MODELS[model.name], dict(model.options)
+    data = datasets.chosen(entry.dataset, options)
+    tokens = 2 * BYTES_PER_TOKEN * int(options.get("sequence_length", 0))  # and their targets
+    example = BYTES_PER_FLOAT * data.inputs if data.shape else tokens
+    copies = 3 * members if run.batches == "fresh" else 2
+    return copies * example * model.batch_size

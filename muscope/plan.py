@@ -7,8 +7,8 @@ from itertools import groupby, product
 from muscope import catalogue, costs
 from muscope.catalogue import ActivationEntry
 from muscope.recording import STATISTICS
-from muscope.spec import MAX_RUNS, ModelSpec, RunSpec, StudySpec
-from muscope.vocabulary import Role, TensorKind
+from muscope.spec import MAX_RUNS, ModelSpec, RunSpec, StudySpec, Variant
+from muscope.vocabulary import DecayForm, Role, TensorKind, UpdateFamily
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,8 @@ def _bundles(spec: StudySpec) -> Iterator[PlannedBundle]:
         yield PlannedBundle(
             runs=group,
             flops=len(group) * costs.flops(group[0]),
-            memory_bytes=len(group) * costs.memory_bytes(group[0]),
+            memory_bytes=len(group) * costs.memory_bytes(group[0])
+            + costs.batch_bytes(group[0], len(group)),
         )
 
 
@@ -139,6 +140,21 @@ def _over_runs(
     return sum(len(bundle.runs) * sum(of(bundle.runs[0]).values()) for bundle in bundles)
 
 
+def _is_slow_under_u_mup(variant: Variant) -> bool:
+    """Whether a rate of Adam's kind is one that SP and µP would take (Blake et al. 2024)."""
+    optimizer = variant.optimizer
+    if variant.parametrization.name != "u_mup" or optimizer.learning_rate >= 0.05:
+        return False
+    return catalogue.OPTIMIZERS[optimizer.name].family is UpdateFamily.SIGN_LIKE
+
+
+def _decays_through_moments(variant: Variant) -> bool:
+    """Whether weight decay is on in a form for which no factor is right (facts 1 and 3)."""
+    entry = catalogue.OPTIMIZERS[variant.optimizer.name]
+    through = entry.decay is DecayForm.L2 and entry.family is not UpdateFamily.SGD_LIKE
+    return through and bool(variant.optimizer.options.get("weight_decay"))
+
+
 def _warnings(spec: StudySpec) -> Iterator[str]:
     if spec.seeds == 1:
         yield "1 seed: no interval can be given, so nothing can be judged; take at least 3 seeds"
@@ -148,5 +164,14 @@ def _warnings(spec: StudySpec) -> Iterator[str]:
         yield "fewer than 4 widths or less than a factor 8 between them: slopes will be uncertain"
     if spec.batches == "fresh":
         yield "fresh batches: what changed since step 0 contains that the batch is another one"
+    if any(arm.model.options.get("precision") == "fp8" for arm in spec.arms):
+        yield "fp8: what underflows is exactly zero, and slopes show it; record full counts it"
+    if any(_is_slow_under_u_mup(variant) for variant in spec.variants):
+        yield "u-µP's learning rates are absolute and best near 1: below 0.05 little is learned"
+    if any(_decays_through_moments(variant) for variant in spec.variants):
+        yield (
+            "weight decay of 'adam' goes through its moments: no rule keeps it the same at every "
+            "width, so take 'adamw' to transfer it"
+        )
     if spec.widths[0] < 64:
         yield f"smallest width {spec.widths[0]}: finite-width effects bend the lines"

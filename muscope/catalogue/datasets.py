@@ -150,7 +150,7 @@ _TEXT_ONLY = (
     Option(
         "dataset_name",
         "",
-        "Which file or data set, for text_file, tokens and huggingface.",
+        "A name, never a path: a file of the datasets folder, or a Hugging Face data set.",
         pattern=NAME_PATTERN,
         silent=True,
     ),

@@ -19,6 +19,7 @@ from muscope.catalogue.rules import READOUT, Choice, Size
 from muscope.theory import expected
 from muscope.theory.expected import Coordinates, Powers
 from muscope.theory.rule import WeightDims, WeightRule
+from muscope.theory.u_mup_scales import READOUT_BACKWARD
 from muscope.vocabulary import Role, Statistic, TensorKind, UpdateFamily
 
 
@@ -70,6 +71,7 @@ class Expectations:
             tied=bool(self._model_options.get("tied_embeddings", False)),
             attention_start=self._attention_start,
             powers=self._powers_of(place),
+            part=self._part_of(place),
         )
 
     @cached_property
@@ -79,7 +81,8 @@ class Expectations:
     @cached_property
     def _row(self) -> str:
         """Spectral µP is µP where the readout's power is µP's: far wider than the vocabulary."""
-        row = expected.row(self.parametrization.name, self.parametrization.complete)
+        name, options = self.parametrization.name, self.parametrization.complete
+        row = expected.row(name, options, self._family(Role.HIDDEN))
         return "mup" if row == "spectral" and self._readout == -1 else row
 
     def _family(self, role: Role) -> UpdateFamily:
@@ -93,6 +96,12 @@ class Expectations:
         makers = {Role.EMBEDDING: self._first_of(Role.EMBEDDING), Role.OUTPUT: READOUT}
         return self._powers.get(makers.get(place.role, ""))
 
+    def _part_of(self, place: Place) -> str:
+        """Which projection a weight, its gradient or its update belongs to."""
+        if place.kind is TensorKind.ACTIVATION or place.tensor not in self._narrow:
+            return ""
+        return self._narrow[place.tensor][0].part
+
     @cached_property
     def _powers(self) -> dict[str, Powers]:
         return {name: self._of_weight(name) for name in self._narrow}
@@ -101,13 +110,15 @@ class Expectations:
         (dims, one), (wide_dims, other) = self._narrow[name], self._wide[name]
         starts = one.init_std > 0
         norms = (_norm(dims, one), _norm(wide_dims, other))
+        comes_back = self._keeps_sizes and not self._is_score(dims)
         return Powers(
             multiplier=self._power(one.multiplier, other.multiplier),
             rate=self._power(one.learning_rate_factor, other.learning_rate_factor),
             size=self._power(one.init_std, other.init_std) if starts else None,
             spectral=self._power(*norms) if starts else None,
-            readout=self._readout if self._keeps_sizes and not self._is_score(dims) else None,
+            readout=self._readout if comes_back else None,
             keeps_sizes=self._keeps_sizes,
+            backward=self._backward if comes_back else None,
         )
 
     def _is_score(self, dims: WeightDims) -> bool:
@@ -117,15 +128,36 @@ class Expectations:
     @cached_property
     def _readout(self) -> float | None:
         """The power of the effective readout's entries, were it not zero."""
+        return self._power(*(rule.multiplier * rule.init_std for rule in self._random_readouts))
+
+    @cached_property
+    def _backward(self) -> float | None:
+        """The power of what a readout that is not zero multiplies gradients with.
+
+        Its entries with its multiplier, or with the backward scale of unit-scaled operators.
+        """
+        factors = [self._backward_scale(width) for width in self._ends]
+        pairs = zip(factors, self._random_readouts, strict=True)
+        return self._power(
+            *(
+                (rule.multiplier if factor is None else factor) * rule.init_std
+                for factor, rule in pairs
+            )
+        )
+
+    def _backward_scale(self, width: int) -> float | None:
+        scales = rules.operator_scales(
+            self.parametrization, self.model, self.options, self._size(width)
+        )
+        return scales.get(READOUT_BACKWARD)
+
+    @cached_property
+    def _random_readouts(self) -> tuple[WeightRule, ...]:
+        """At the narrowest and at the widest, were it neither zero nor tied."""
         given = {**self.parametrization.options, "zero_readout": False}
         untied = {**self.options, "tied_embeddings": False}
         random = Choice(self.parametrization.name, given)
-        one, other = (
-            rule.multiplier * rule.init_std
-            for width in self._ends
-            for rule in (self._rules(random, untied, width)[READOUT][1],)
-        )
-        return self._power(one, other)
+        return tuple(self._rules(random, untied, width)[READOUT][1] for width in self._ends)
 
     @cached_property
     def _keeps_sizes(self) -> bool:

@@ -1,6 +1,6 @@
 """The optimizers that the lab can run, with their update families.
 
-Defaults are those of theory/facts.md, section 3. Weight decay is off everywhere, as a coordinate
+Defaults are those of docs/facts.md, section 3. Weight decay is off everywhere, as a coordinate
 check wants it (section 4); Adam's epsilon is tiny, so that it does not act.
 """
 
@@ -17,7 +17,8 @@ class OptimizerEntry:
 
     With a `fallback`, it steps hidden weights only and that optimizer steps the others, with the
     same learning rate and options: decided by the role of a weight, never by its size. One that
-    `draws_labels` needs the gradient on labels from the model's own softmax now and then.
+    `draws_labels` needs the gradient on labels from the model's own softmax now and then. One with
+    `squared_epsilon` adds epsilon to products of gradients, the others to roots of them.
     """
 
     name: str
@@ -29,10 +30,15 @@ class OptimizerEntry:
     fallback: str | None = None
     decay: DecayForm = DecayForm.COUPLED
     draws_labels: bool = False
+    squared_epsilon: bool = False
 
     def for_role(self, role: Role) -> str:
         """The name of the optimizer that steps weights of that role."""
         return self.name if self.fallback is None or role is Role.HIDDEN else self.fallback
+
+    def squares_epsilon(self, role: Role) -> bool:
+        """Whether epsilon of the weights of that role goes with the square of their gradients."""
+        return OPTIMIZERS[self.for_role(role)].squared_epsilon
 
     def family_of(self, role: Role, options: Options | None = None) -> UpdateFamily:
         """The update family of the weights of that role, which an option `family` may choose."""
@@ -57,7 +63,13 @@ def _epsilon(default: float, help: str = "Added to the root of the second moment
 
 
 _COUPLED = Option("weight_decay", 0.0, "Decay, multiplied by the learning rate.", 0.0, 10.0)
-_IN_GRADIENT = Option("weight_decay", 0.0, "Decay, added to the gradient (L2).", 0.0, 10.0)
+_IN_GRADIENT = Option(
+    "weight_decay",
+    0.0,
+    "Decay, added to the gradient (L2): no rule keeps it the same at every width.",
+    0.0,
+    10.0,
+)
 _INDEPENDENT = Option("weight_decay", 0.0, "Decay per step, whatever the learning rate.", 0.0, 1.0)
 
 _ADAM = (_beta1(0.9), _beta2(0.95), _epsilon(1e-16))
@@ -189,6 +201,7 @@ OPTIMIZERS: dict[str, OptimizerEntry] = {
                 _COUPLED,
             ),
             fallback="adamw",
+            squared_epsilon=True,
         ),
         OptimizerEntry(
             name="soap",

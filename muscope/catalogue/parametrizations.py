@@ -65,7 +65,7 @@ _OPTIONS: dict[str, tuple[Option, ...]] = {
         Option(
             "form",
             "table8",
-            "Which of the three equivalent tables; only rounding can tell them apart.",
+            "Which of the three equivalent tables of the paper.",
             allowed=mup.FORMS,
             silent=True,
         ),

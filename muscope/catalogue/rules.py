@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from muscope.catalogue import unit_scaling
 from muscope.catalogue.models import MODELS, WeightEntry, WeightKind
 from muscope.catalogue.models.transformer import heads
-from muscope.catalogue.optimizers import OPTIMIZERS
+from muscope.catalogue.optimizers import OPTIMIZERS, OptimizerEntry
 from muscope.catalogue.options import Options, OptionValue, with_defaults
 from muscope.catalogue.parametrizations import PARAMETRIZATION_ENTRIES
 from muscope.theory import u_mup_scales
 from muscope.theory.rule import Parametrization, WeightDims, WeightRule
-from muscope.vocabulary import DecayForm
+from muscope.vocabulary import DecayForm, Role, UpdateFamily
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,14 @@ def weight_rules(
         name: theory.weight_rule(weight, entry.family_of(weight.role, optimizer_options), options)
         for name, weight in dims.items()
     }
-    if entry.decay is DecayForm.INDEPENDENT:
-        return {name: replace(rule, weight_decay_factor=1.0) for name, rule in rules.items()}
-    return rules
+    return {name: _as_used(rule, entry, dims[name].role) for name, rule in rules.items()}
+
+
+def _as_used(rule: WeightRule, entry: OptimizerEntry, role: Role) -> WeightRule:
+    """The rule with decay and epsilon for where the optimizer puts them (facts 1, 3)."""
+    decay = 1.0 if entry.decay is DecayForm.INDEPENDENT else rule.weight_decay_factor
+    power = 2 if entry.squares_epsilon(role) else 1
+    return replace(rule, weight_decay_factor=decay, epsilon_factor=rule.epsilon_factor**power)
 
 
 def attention_scale(parametrization: Choice, model: str, options: Options, size: Size) -> float:
@@ -120,7 +125,7 @@ def tied_multiplier(
     """What the logits of tied embeddings are multiplied by, so that they start as a readout's.
 
     A readout makes A_out * (W x) with W of the std B_out; the token embedding in its place has the
-    std B_emb, so A = A_out B_out / B_emb (theory/facts.md 2.4). ValueError where the two cannot be
+    std B_emb, so A = A_out B_out / B_emb (docs/facts.md 2.4). ValueError where the two cannot be
     one weight.
     """
     refusal = _tied_complaint(parametrization, optimizer, model, options)
@@ -132,12 +137,41 @@ def tied_multiplier(
 
 def complaint(parametrization: Choice, optimizer: str, model: str, options: Options) -> str | None:
     """Why these three do not go together, or None; the same at every width."""
-    theory = parametrization.theory
     dims = dimensions(model, options, _BASE)
+    refusal = _model_complaint(parametrization.theory, dims, model, options)
+    if refusal:
+        return refusal
+    switches = parametrization.complete
+    if switches["zero_readout"] and switches["sp_unembedding"]:
+        return (
+            f"parametrization {parametrization.name!r}: a readout that starts at zero has no other "
+            "size; of zero_readout and sp_unembedding set one to false"
+        )
+    try:
+        weight_rules(parametrization, optimizer, dims)
+    except ValueError as error:
+        return f"optimizer {optimizer!r}: {error}"
+    return (
+        _labels_complaint(parametrization.name, optimizer, model, options)
+        or _zeros_complaint(parametrization, optimizer, model, options)
+        or _tied_complaint(parametrization, optimizer, model, options)
+    )
+
+
+def _model_complaint(
+    theory: Parametrization, dims: Mapping[str, WeightDims], model: str, options: Options
+) -> str | None:
+    """Why the parametrization has no rules for this model, whatever the optimizer."""
     if theory.needs_branches and not any(weight.in_branch for weight in dims.values()):
         return (
             f"parametrization {theory.name!r} scales residual branches, and model {model!r} has "
             "none; take 'mup', which is the same in width"
+        )
+    if theory.needs_branches and MODELS[model].complete(options).get("norm_placement") == "post":
+        return (
+            f"parametrization {theory.name!r} with norm_placement 'post': no source derives its "
+            "factors of depth for norms after the sum, only for those before each branch. Set "
+            "norm_placement to 'pre', or take 'mup', which is the same in width"
         )
     if PARAMETRIZATION_ENTRIES[theory.name].operators == "unit_scaled":
         uncovered = unit_scaling.complaint(theory.name, model, options)
@@ -145,19 +179,48 @@ def complaint(parametrization: Choice, optimizer: str, model: str, options: Opti
             return uncovered
     if theory.why_no_biases and any(weight.is_bias for weight in dims.values()):
         return theory.why_no_biases
-    switches = parametrization.complete
-    if switches["zero_readout"] and switches["sp_unembedding"]:
-        return (
-            f"parametrization {theory.name!r}: a readout that starts at zero has no other size; "
-            "of zero_readout and sp_unembedding set one to false"
+    return None
+
+
+_SHARES = (UpdateFamily.TRUST_RATIO, UpdateFamily.PARAMETER_SCALED)
+
+
+def _zeros_complaint(
+    parametrization: Choice, optimizer: str, model: str, options: Options
+) -> str | None:
+    """Whether a weight that starts at zero has one rate for its first update and for the others.
+
+    LAMB and Adafactor take a share of the weight, but of zeros a fixed amount, as Adam does. No
+    learning rate is both where the rule of a share is not that of an amount (facts 1, 2.12, 3).
+    """
+    theory, switches = parametrization.theory, parametrization.complete
+    family = OPTIMIZERS[optimizer].family
+    if family not in _SHARES:
+        return None
+    for name, weight in dimensions(model, options, _LARGE).items():
+        switch = _starts_at_zero_by(weight, switches)
+        share, amount = (
+            theory.weight_rule(weight, one, switches).learning_rate_factor
+            for one in (family, UpdateFamily.SIGN_LIKE)
         )
-    try:
-        weight_rules(parametrization, optimizer, dims)
-    except ValueError as error:
-        return f"optimizer {optimizer!r}: {error}"
-    return _labels_complaint(theory.name, optimizer, model, options) or _tied_complaint(
-        parametrization, optimizer, model, options
-    )
+        if switch and not math.isclose(share, amount):
+            return (
+                f"parametrization {parametrization.title} has no learning rate for {name!r} with "
+                f"optimizer {optimizer!r}: it starts at zero, where the update is a fixed amount "
+                "and no share of the weight, and the two need different rates, "
+                f"{amount:.4g} and {share:.4g} times the base's at 4 times the width. "
+                f"Set {switch} to false, or take 'adamw'"
+            )
+    return None
+
+
+def _starts_at_zero_by(weight: WeightDims, switches: Options) -> str | None:
+    """The option by which a weight starts at zero, if it does."""
+    if weight.is_bias:
+        return "biases"
+    if weight.starts_at_zero:
+        return "zero_query"
+    return "zero_readout" if weight.role is Role.OUTPUT and switches["zero_readout"] else None
 
 
 def _labels_complaint(name: str, optimizer: str, model: str, options: Options) -> str | None:
@@ -207,8 +270,8 @@ def _tied_complaint(
     why = _apart(pairs)
     return why and (
         f"parametrization {name} cannot tie embedding and readout with optimizer {optimizer!r}: "
-        f"its rules give them {why}. Take 'mup' with form table8 or table9, 'cerebras' or "
-        "'complete_p', or set tied_embeddings to false"
+        f"its rules give them {why}. Take 'mup' with form table8 or table9, 'sp' with init gpt2, "
+        "'cerebras' or 'complete_p', or set tied_embeddings to false"
     )
 
 

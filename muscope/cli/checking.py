@@ -115,6 +115,7 @@ def _train(
         from muscope.verdicts.judge import judge
 
         engine.set_threads(threads)
+        _fits_here(planned)
         _read_data(spec)
         for arrival in in_process.train(planned.bundles):
             trained.samples.extend(arrival.samples)
@@ -127,6 +128,20 @@ def _train(
     return trained, verdicts
 
 
+def _fits_here(planned: Plan) -> None:
+    """Refuse what this machine cannot hold: its kernel would end us, or somebody else."""
+    from muscope.lab import environment  # as above
+
+    largest = max(planned.bundles, key=lambda bundle: bundle.memory_bytes)
+    run, memory = largest.runs[0], environment.describe().memory_bytes
+    if largest.memory_bytes > memory:
+        raise Refusal(
+            f"the bundle of width {run.width} and depth {run.depth} needs about "
+            f"{largest.memory_bytes / 2**30:.1f} GiB, this machine has {memory / 2**30:.1f} GiB; "
+            "take smaller widths or batches, or fewer seeds"
+        )
+
+
 def _read_data(spec: StudySpec) -> None:
     """Refuse before the training where the data of any model are missing."""
     from muscope.lab import data  # as above
@@ -136,6 +151,8 @@ def _read_data(spec: StudySpec) -> None:
     try:
         for arm in spec.arms:
             data.batch(arm.model)
+            if spec.batches == "fresh":
+                data.fresh(arm.model, step=0, seed=0)
     except DatasetUnavailable as error:
         raise Refusal(str(error)) from error
 

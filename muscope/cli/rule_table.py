@@ -181,6 +181,13 @@ def difference(one: RuleTable, other: RuleTable) -> RenderableType:
         )
         if a is not None and b is not None and not _same(a, b)
     ]
+    if one.operator_scales != other.operator_scales:
+        scales += [
+            f"{rules_of.title}, {said}"
+            for rules_of in (one, other)
+            if rules_of.operator_scales
+            for said in _operators(rules_of.operator_scales)
+        ]
     parts: list[RenderableType] = [Text(f"{one.title} → {other.title}   {one._subtitle()}")]
     if table.row_count:
         parts.append(table)

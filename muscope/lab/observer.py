@@ -17,7 +17,10 @@ from muscope.lab.models.operators import product
 from muscope.lab.probes import Reading
 from muscope.lab.spectra import Spectra
 from muscope.recording import SINCE_START, STATISTICS, Record
-from muscope.vocabulary import Statistic, TensorKind
+from muscope.vocabulary import Role, Statistic, TensorKind
+
+POSITIONS = "embedding.position"
+"""The table of a transformer that learns its positions."""
 
 Tensors = Mapping[str, Tensor]
 """By name; the leading dimension of each tensor counts the members."""
@@ -43,6 +46,7 @@ class Observer:
     ) -> None:
         self._record = record
         self._entries, self._multipliers = entries, multipliers
+        self._contributing_vectors = _contributing_vectors(entries)
         self._spectra = Spectra()
         self._first: Seen | None = None
         self._before: Tensors = {}
@@ -98,7 +102,7 @@ class Observer:
             found = probes.sizes(values, first.weights[name], wanted)
             found |= precision.lost(TensorKind.WEIGHT, values, wanted)
             found |= self._spectral(TensorKind.WEIGHT, name, values, wanted)
-            if Statistic.CONTRIBUTION in wanted and name in now.inputs:
+            if Statistic.CONTRIBUTION in wanted:
                 found |= self._effects(name, now, first, wanted)
             yield probes.reading(TensorKind.WEIGHT, name, found)
 
@@ -123,8 +127,12 @@ class Observer:
     ) -> dict[Statistic, Tensor]:
         """What W_t - W_0 makes of the input at step 0, and how well factors align (facts 4, 6)."""
         entry = self._entries[name]
-        apply = vmap(partial(product, entry))
         moved = now.weights[name] - first.weights[name]
+        if name in self._contributing_vectors:
+            return {Statistic.CONTRIBUTION: self._effective(name, probes.mean_abs(moved))}
+        if name not in now.inputs:
+            return {}
+        apply = vmap(partial(product, entry))
         start, inputs = (_wide(inputs[name]) for inputs in (first.inputs, now.inputs))
         frozen = apply(moved, start)  # (members, n, fan_out)
         found = {Statistic.CONTRIBUTION: self._effective(name, probes.mean_abs(frozen))}
@@ -143,6 +151,24 @@ class Observer:
     def _effective(self, name: str, size: Tensor) -> Tensor:
         """The size of A W from that of W; what is 1 for every member has no multiplier."""
         return size * self._multipliers[name].abs() if name in self._multipliers else size
+
+
+def _contributing_vectors(entries: Mapping[str, WeightEntry]) -> frozenset[str]:
+    """Biases and gains, but not a bias that all keys share: softmax does not see it.
+
+    Its gradient is rounding, of which Adam makes whole steps. Rotations tell keys apart; where
+    positions are learned nothing does.
+    """
+    shared = POSITIONS in entries
+    return frozenset(
+        name
+        for name, entry in entries.items()
+        if entry.role is Role.VECTOR and not (shared and _is_bias_of_keys(entry))
+    )
+
+
+def _is_bias_of_keys(entry: WeightEntry) -> bool:
+    return entry.kind is WeightKind.BIAS and entry.part == "attention.k"
 
 
 def _alignment(log_fan_in: float, outputs: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:

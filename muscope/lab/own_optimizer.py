@@ -1,5 +1,6 @@
 """What a user's optimizers do with every parameter, read from their groups."""
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -64,9 +65,9 @@ def _stepping(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> Steppi
     return Stepping(
         optimizer=_catalogue_name(optimizer, group),
         class_name=type(optimizer).__name__,
-        learning_rate=float(rate),
-        weight_decay=_number(group.get("weight_decay")),
-        epsilon=_number(group.get("eps")),
+        learning_rate=_finite("learning rate", float(rate)),
+        weight_decay=_number("weight decay", group.get("weight_decay")),
+        epsilon=_number("epsilon", group.get("eps")),
     )
 
 
@@ -84,6 +85,12 @@ def _catalogue_name(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> 
     return name
 
 
-def _number(value: object) -> float | None:
+def _number(what: str, value: object) -> float | None:
     """Adafactor has a pair of epsilons, of which none is what the rules mean."""
-    return float(value) if isinstance(value, int | float) else None
+    return _finite(what, float(value)) if isinstance(value, int | float) else None
+
+
+def _finite(what: str, value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError(f"an optimizer has the {what} {value}, which no rule can be compared with")
+    return value

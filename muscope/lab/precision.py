@@ -7,7 +7,7 @@ Simulated FP8 (OCP; Micikevicius et al. 2022) rounds both operands of a product 
 the gradient with respect to its output, and nothing else: attention's own products, norms, the
 stream, softmax and loss stay in float32, and so does an embedding, which is looked up. Operands are
 E4M3, but those that u-µP's authors saw grow in training are E5M2: the inputs of attention's and the
-feed-forward's last matrix, and the readout's weight (theory/facts.md 6). Nothing is rescaled.
+feed-forward's last matrix, and the readout's weight (docs/facts.md 6). Nothing is rescaled.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -27,15 +27,18 @@ class Spectra:
         """||W||_* / sqrt(fan_out / fan_in), and the stable rank ||W||_F^2 / ||W||_*^2 (facts 6).
 
         The stable rank of zeros is nan. A table has the largest RMS of a row instead of the norm,
-        and no stable rank.
+        and no stable rank. All are taken of W over its largest entry: float32 has no squares of
+        numbers below 1e-19 or above 1e19.
         """
+        scale = _largest_entry(values)
+        values = values / scale[:, None, None]
         if entry.kind is WeightKind.TABLE:
             rows = torch.linalg.vector_norm(values, dim=2).amax(1).double()
-            return {Statistic.SPECTRAL: rows / values.shape[2] ** 0.5}
+            return {Statistic.SPECTRAL: scale.double() * rows / values.shape[2] ** 0.5}
         norm = self._norm((kind, entry.name), values)
         frobenius = probes.rms(values) * (values.shape[1] * values.shape[2]) ** 0.5
         return {
-            Statistic.SPECTRAL: norm / (entry.fan_out / entry.fan_in) ** 0.5,
+            Statistic.SPECTRAL: scale.double() * norm / (entry.fan_out / entry.fan_in) ** 0.5,
             Statistic.STABLE_RANK: (frobenius / norm).square(),
         }
 
@@ -56,6 +59,12 @@ def largest_singular_value(
         directions = _orthonormal(directions @ values.mT @ values)
     stretched = (directions @ values.mT).double()
     return _largest_eigenvalue(stretched @ stretched.mT).sqrt(), directions
+
+
+def _largest_entry(values: Tensor) -> Tensor:
+    """max |W| (members,); 1 of zeros and of what is not finite, which stay as they are."""
+    largest = values.abs().amax((1, 2))
+    return torch.where((largest > 0) & largest.isfinite(), largest, 1.0)
 
 
 def _largest_eigenvalue(squares: Tensor) -> Tensor:

@@ -1,12 +1,12 @@
 """Members of one shape stepped as one: every weight has a leading dimension that counts them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import grad, grad_and_value, vmap
+from torch.func import vmap
 
 from muscope.catalogue import OPTIMIZERS, WeightEntry, with_defaults
 from muscope.lab import curvature, optimizers, parametrize, precision
@@ -73,7 +73,9 @@ class Stack:
         if self.observer.needs_gradients:
             return self._differentiated()[1]
         with torch.no_grad():
-            losses, forward = self._of_all(self._loss)
+            dimensions = (0, 0, self.feed.dimension)
+            batch = self.feed.at(self.step)
+            losses, forward = vmap(self._loss, in_dims=dimensions)(*self.parameters, batch)
         return self._outcome(losses, forward, {})
 
     def advance(self) -> Outcome:
@@ -86,15 +88,24 @@ class Stack:
 
     def _differentiated(self) -> tuple[dict[str, Tensor], Outcome, Tensor]:
         """The gradients, what was measured, and the logits (members, ..., classes)."""
-        differentiate = grad_and_value(self._loss, has_aux=True)
-        gradients, (losses, forward) = self._of_all(differentiate)
+        gradients, losses, forward = self._gradients(self.feed.at(self.step), self.feed.dimension)
         outcome = self._outcome(losses, forward, gradients)
         return gradients, outcome, forward.activations[READOUT]
 
-    def _of_all(self, of_one: Callable[..., Any]) -> Any:
-        """What a function of one member gives for all of them, on the batches of this step."""
-        dimensions = (0, 0, self.feed.dimension)
-        return vmap(of_one, in_dims=dimensions)(*self.parameters, self.feed.at(self.step))
+    def _gradients(
+        self, batch: Batch, dimensions: Batch | int | None
+    ) -> tuple[dict[str, Tensor], Tensor, Forward]:
+        """The gradient of every member's own loss on the batch, the losses, what forwards leave.
+
+        Members do not see each other, so the gradient of the sum is that of each. torch.func's
+        gradients could be differentiated again, and keep all that this would take.
+        """
+        weights, multipliers = self.parameters
+        leaves = {name: value.detach().requires_grad_() for name, value in weights.items()}
+        of_all = vmap(self._loss, in_dims=(0, 0, dimensions))
+        losses, forward = of_all(leaves, multipliers, batch)
+        found = torch.autograd.grad(losses.sum(), list(leaves.values()))
+        return dict(zip(leaves, found, strict=True)), losses.detach(), _detached(forward)
 
     def _loss(
         self, weights: dict[str, Tensor], multipliers: dict[str, Tensor], batch: Batch
@@ -127,26 +138,12 @@ class Stack:
         }
         if wanting:
             labels = curvature.drawn_labels(logits, seeds=self.seeds, step=self.step)
-            gradients = self._gradients_on(labels)
+            batch, dimension = self.feed.at(self.step), self.feed.dimension
+            drawn = Batch(batch.inputs, labels)
+            gradients, _, _ = self._gradients(drawn, Batch(dimension, 0))  # type: ignore[arg-type]
             for name, optimizer in wanting.items():
                 estimate = curvature.diagonal(gradients[name], labels)
                 self.state[name] = optimizer.with_curvature(self.state[name], estimate)
-
-    def _gradients_on(self, labels: Tensor) -> dict[str, Tensor]:
-        """The gradients of the loss on labels (members, ...) of the batches of this step."""
-        inputs, dimensions = self.feed.at(self.step).inputs, (0, 0, self.feed.dimension, 0)
-        of_all = vmap(grad(self._loss_on), in_dims=dimensions)
-        gradients: dict[str, Tensor] = of_all(*self.parameters, inputs, labels)
-        return gradients
-
-    def _loss_on(
-        self,
-        weights: dict[str, Tensor],
-        multipliers: dict[str, Tensor],
-        inputs: Tensor,
-        labels: Tensor,
-    ) -> Tensor:
-        return self._loss(weights, multipliers, Batch(inputs, labels))[0]
 
     def _update(self, gradients: dict[str, Tensor]) -> None:
         self.step += 1
@@ -160,6 +157,11 @@ class Stack:
                 rates=self.rates[name].scheduled(factor, self.decay),
                 step=self.step,
             )
+
+
+def _detached(forward: Forward) -> Forward:
+    """The values without the graph that made them."""
+    return Forward(*({name: value.detach() for name, value in part.items()} for part in forward))
 
 
 def _parameters(

@@ -7,7 +7,7 @@ from muscope.vocabulary import Role, UpdateFamily
 
 
 def table(dims: WeightDims, family: UpdateFamily, options: Switches) -> WeightRule:
-    """Table 14; weight decay and epsilon are not scaled there (theory/facts.md 2.6)."""
+    """Table 14; weight decay and epsilon are not scaled there (docs/facts.md 2.6)."""
     return WeightRule(
         multiplier=_multiplier(dims, options),
         init_std=_init_std(dims, float(options["base_std"])),

@@ -12,7 +12,7 @@ ALPHAS = (1.0, 0.5)
 _DEPTH: dict[UpdateFamily, tuple[float, float, float]] = {
     UpdateFamily.SGD_LIKE: (1.0, -1.0, -1.0),
     UpdateFamily.SIGN_LIKE: (0.0, 0.0, -1.0),
-    UpdateFamily.ORTHOGONAL: (0.0, 0.0, -2.0),
+    UpdateFamily.ORTHOGONAL: (0.0, 0.0, -1.0),  # squared for Shampoo's: -2
     UpdateFamily.ORTHOGONAL_RMS: (0.0, 0.0, -1.0),
 }
 

@@ -9,7 +9,7 @@ from muscope.vocabulary import Role, UpdateFamily
 _DEPTH: dict[UpdateFamily, tuple[float, float, float]] = {
     UpdateFamily.SGD_LIKE: (0.0, -0.5, -0.5),
     UpdateFamily.SIGN_LIKE: (-0.5, 0.0, -0.5),
-    UpdateFamily.ORTHOGONAL: (-0.5, 0.0, -1.0),
+    UpdateFamily.ORTHOGONAL: (-0.5, 0.0, -0.5),  # squared for Shampoo's: -1
     UpdateFamily.ORTHOGONAL_RMS: (-0.5, 0.0, -0.5),
 }
 

@@ -1,8 +1,15 @@
-"""The largest stable learning rate of every layer (Everett et al. 2024, theory/facts.md 2.12)."""
+"""The largest stable learning rate of every layer (Everett et al. 2024, docs/facts.md 2.12)."""
 
 from typing import TypeAlias
 
-from muscope.theory.rule import Parametrization, Switches, WeightDims, WeightRule
+from muscope.theory import spectral
+from muscope.theory.rule import (
+    Parametrization,
+    Switches,
+    WeightDims,
+    WeightRule,
+    vaswani_scale,
+)
 from muscope.vocabulary import Role, UpdateFamily
 
 Exponents: TypeAlias = tuple[float, float, float]
@@ -108,6 +115,13 @@ def formulas(options: Switches) -> dict[Role, str]:
     return {role: line(column) for role, column in _COLUMN.items()}
 
 
+def attention_scale(head_size: int, base_head_size: int, options: Switches) -> float:
+    """µP's in the two forms that are µP in other numbers (facts 2.3); else q.k / sqrt(d)."""
+    is_mup = options["form"] in ("mup", "mean_field")
+    scale = spectral.attention_scale if is_mup else vaswani_scale
+    return scale(head_size, base_head_size, options)
+
+
 def _power(exponent: float) -> str:
     return f"m^{-exponent:g}" if exponent else "1"
 
@@ -119,4 +133,5 @@ EVERETT = Parametrization(
     families=(_SGD, _ADAM, _ADAFACTOR),
     table=table,
     formulas=formulas,
+    attention_scale=attention_scale,
 )

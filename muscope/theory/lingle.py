@@ -7,7 +7,7 @@ OPTIM_RULES = ("mup", "abs_mup")
 
 
 def table(dims: WeightDims, family: UpdateFamily, options: Switches) -> WeightRule:
-    """Var and LR columns (theory/facts.md 2.8): M is fan_in, P the base's; decay is unscaled."""
+    """Var and LR columns (docs/facts.md 2.8): M is fan_in, P the base's; decay is unscaled."""
     constant = dims.column is Role.EMBEDDING
     output = dims.role is Role.OUTPUT
     divisor = dims.fan_in if options["optim_rule"] == "abs_mup" else dims.m_in

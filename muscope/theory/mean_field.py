@@ -1,6 +1,6 @@
 """Mean field: every layer an average over its inputs' features (Mei et al. 2018, Everett 2024)."""
 
-from muscope.theory import mup, symmetry
+from muscope.theory import mup, spectral, symmetry
 from muscope.theory.rule import Parametrization, Switches, WeightDims, WeightRule, unscaled
 from muscope.vocabulary import Role, UpdateFamily
 
@@ -29,4 +29,5 @@ MEAN_FIELD = Parametrization(
     families=tuple(UpdateFamily),
     table=table,
     formulas=formulas,
+    attention_scale=spectral.attention_scale,
 )

@@ -7,7 +7,7 @@ from muscope.vocabulary import Role, UpdateFamily
 
 
 def table(dims: WeightDims, family: UpdateFamily, options: Switches) -> WeightRule:
-    """Table 7 (theory/facts.md 2.7); weight decay and epsilon are not scaled there.
+    """Table 7 (docs/facts.md 2.7); weight decay and epsilon are not scaled there.
 
     Whether the embedding and the readout count as 2-D tensors is ambiguous in the paper: an option.
     """

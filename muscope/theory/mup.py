@@ -1,9 +1,10 @@
 """µP, the maximal update parametrization, in the three forms of Yang et al. 2022."""
 
 import math
+from dataclasses import replace
 
 from muscope.theory import spectral, symmetry
-from muscope.theory.rule import Parametrization, Switches, WeightDims, WeightRule, unscaled
+from muscope.theory.rule import Parametrization, Switches, WeightDims, WeightRule
 from muscope.vocabulary import Role, UpdateFamily
 
 FORMS = ("table8", "table3", "table9")
@@ -11,14 +12,15 @@ TRUST_RATIO_RATES = ("low_rank", "full_rank")
 
 
 def table(dims: WeightDims, family: UpdateFamily, options: Switches) -> WeightRule:
-    """Tensor Programs V, relative to a base model that equals its SP twin (theory/facts.md 2.4)."""
+    """Tensor Programs V, relative to a base model that equals its SP twin (docs/facts.md 2.4)."""
     theta = _theta(dims, str(options["form"]))
     rule = symmetry.transform(table_3(dims, family), theta, family)
     # LAMB: 1/sqrt(m) at low rank (Tensor Programs V, B.3), 1 where updates have the stable rank of
     # their weights (arXiv 2602.20937). The sources disagree (facts 3, note L).
     full_rank = options["trust_ratio_rate"] == "full_rank"
     if full_rank and family is UpdateFamily.TRUST_RATIO:
-        return unscaled(rule)
+        decay = rule.weight_decay_factor * rule.learning_rate_factor
+        return replace(rule, learning_rate_factor=1.0, weight_decay_factor=decay)
     return rule
 
 
@@ -35,13 +37,13 @@ def table_3(dims: WeightDims, family: UpdateFamily) -> WeightRule:
         multiplier=1.0,
         init_std=dims.base_fan_in**-0.5 * std_ratio,
         learning_rate_factor=factor,
-        weight_decay_factor=1.0 / factor,
+        weight_decay_factor=spectral.weight_decay(factor, family, std_ratio),
         epsilon_factor=spectral.gradient_size(dims, family),
     )
 
 
 def _theta(dims: WeightDims, form: str) -> float:
-    """From Table 3 to the form, by the abc-symmetry (theory/facts.md 1)."""
+    """From Table 3 to the form, by the abc-symmetry (docs/facts.md 1)."""
     match dims.column, form:
         case Role.OUTPUT, "table8":
             return 1 / dims.m_in

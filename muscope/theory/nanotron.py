@@ -6,7 +6,7 @@ from muscope.vocabulary import Role, UpdateFamily
 
 
 def table(dims: WeightDims, family: UpdateFamily, options: Switches) -> WeightRule:
-    """scaling/parametrization.py and helpers.py: absolute rules, no base (theory/facts.md 2.5).
+    """scaling/parametrization.py and helpers.py: absolute rules, no base (docs/facts.md 2.5).
 
     The known fault: fan_out / fan_in is the rule of SGD, used here for every optimizer. With AdamW
     it is 1 for a square matrix, whose output then moves in proportion to the width, as under SP.

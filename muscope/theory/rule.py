@@ -78,7 +78,8 @@ class WeightRule:
 
     A bias is multiplied too. It starts at 0 and a gain at 1 / multiplier; their init_std is 0.
     The factors multiply the base learning rate, weight decay and epsilon of the optimizer; that of
-    weight decay is for decay in the coupled form (theory/facts.md, section 0).
+    weight decay is for decay in the coupled form (docs/facts.md, section 0), that of epsilon for
+    one that is added to something as large as a gradient.
     """
 
     multiplier: float

@@ -2,7 +2,7 @@
 
 A schedule is a factor, never a rate: it multiplies the rates of all weights alike, so the ratios
 between them, which are the parametrization, survive it. It has no absolute minimum either, only a
-fraction of each weight's own rate (theory/facts.md, pitfall 14).
+fraction of each weight's own rate (docs/facts.md, pitfall 14).
 
 With s updates done before this one, of S in all, W of warm-up, and the end fraction f:
 

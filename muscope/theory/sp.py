@@ -9,7 +9,7 @@ INITS = ("lecun", "he", "pytorch", "gpt2")
 
 
 def table(dims: WeightDims, family: UpdateFamily, options: Switches) -> WeightRule:
-    """Nothing but the initialization depends on width (theory/facts.md 2.1)."""
+    """Nothing but the initialization depends on width (docs/facts.md 2.1)."""
     return WeightRule(
         multiplier=1.0,
         init_std=_init_std(dims, str(options["init"])),

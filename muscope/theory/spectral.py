@@ -11,7 +11,7 @@ def rate(dims: WeightDims, family: UpdateFamily, std_ratio: float) -> float:
 
     rho is the spectral norm of the raw update of a weight with multiplier 1, whose init std is
     `std_ratio` times the base model's; the learning rate is sqrt(fan_out / fan_in) / rho
-    (theory/facts.md 3, at the low rank that the theory of µP assumes). A vector is a matrix of one
+    (docs/facts.md 3, at the low rank that the theory of µP assumes). A vector is a matrix of one
     column: sources say m for SGD and 1 for Adam (facts 2.5); the other families' are derived.
     """
     m_in, m_out = dims.m_in, dims.m_out
@@ -31,25 +31,36 @@ def init_std(fan_in: int, fan_out: int) -> float:
 
 
 def gradient_size(dims: WeightDims, family: UpdateFamily) -> float:
-    """What epsilon is measured against, for a multiplier of 1 (theory/facts.md 1).
+    """What epsilon is measured against, for a multiplier of 1 (docs/facts.md 1).
 
-    Entries of the gradient shrink as 1/m but for the readout's. Shampoo adds epsilon to G G^T,
-    whose spectral norm goes as fan_in / fan_out (facts 2.11, arXiv 2603.00541, Table 5).
+    Entries of the gradient shrink as 1/m but for the readout's. An orthogonal update is made of
+    singular values, and the norm of the gradient is sqrt(fan_in / fan_out): Shampoo's epsilon,
+    added to G G^T, has the square of it (facts 2.11, arXiv 2603.00541, Table 5).
     """
     if family is UpdateFamily.ORTHOGONAL:
-        return dims.m_in / dims.m_out
+        return math.sqrt(dims.m_in / dims.m_out)
     return 1.0 if dims.role is Role.OUTPUT else 1.0 / dims.m
 
 
+def weight_decay(factor: float, family: UpdateFamily, std_ratio: float) -> float:
+    """The factor of coupled decay that keeps the shrinking per step at every width (facts 3).
+
+    A step shrinks the weight by its learning rate times lambda, with LAMB times |W|_F / |r|_F too,
+    where r is Adam's direction with entries of size 1.
+    """
+    return 1 / (factor * std_ratio) if family is UpdateFamily.TRUST_RATIO else 1 / factor
+
+
 def table(dims: WeightDims, family: UpdateFamily, options: Switches) -> WeightRule:
-    """Parametrization 1 of the paper; learning rates relative to the base (theory/facts.md 2.5)."""
+    """Parametrization 1 of the paper; learning rates relative to the base (docs/facts.md 2.5)."""
     std = init_std(dims.fan_in, dims.fan_out)
-    factor = rate(dims, family, std / init_std(dims.base_fan_in, dims.base_fan_out))
+    std_ratio = std / init_std(dims.base_fan_in, dims.base_fan_out)
+    factor = rate(dims, family, std_ratio)
     return WeightRule(
         multiplier=1.0,
         init_std=std,
         learning_rate_factor=factor,
-        weight_decay_factor=1.0 / factor,
+        weight_decay_factor=weight_decay(factor, family, std_ratio),
         epsilon_factor=gradient_size(dims, family),
     )
 

@@ -1,4 +1,4 @@
-"""The abc-symmetry: one function, many tables (Yang et al. 2022, Lemma J.1; theory/facts.md 1)."""
+"""The abc-symmetry: one function, many tables (Yang et al. 2022, Lemma J.1; docs/facts.md 1)."""
 
 from muscope.theory.rule import WeightRule
 from muscope.vocabulary import DecayForm, UpdateFamily
@@ -24,7 +24,8 @@ def transform(
 ) -> WeightRule:
     """The rule that trains the same function with a multiplier theta times as large.
 
-    Epsilon moves with the gradients; Shampoo's is added to their products, so with their square.
+    Epsilon moves with the gradients. No rule moves what an optimizer adds to or compares with the
+    weight itself: a share of a weight that is zero is such a case.
     """
     power = POWER[family]
     return WeightRule(
@@ -32,13 +33,16 @@ def transform(
         init_std=rule.init_std / theta,
         learning_rate_factor=rule.learning_rate_factor / theta**power,
         weight_decay_factor=rule.weight_decay_factor * _decay(theta, family, decay),
-        epsilon_factor=rule.epsilon_factor
-        * theta ** (2 if family is UpdateFamily.ORTHOGONAL else 1),
+        epsilon_factor=rule.epsilon_factor * theta,
     )
 
 
 def _decay(theta: float, family: UpdateFamily, decay: DecayForm) -> float:
-    """Rows lambda of facts 1: what keeps the shrinking of the weight per step."""
+    """Rows lambda of facts 1: what keeps the shrinking of the weight per step.
+
+    LAMB adds lambda w to Adam's direction before it takes the ratio (facts 3), so that it has to
+    stay as large as the direction, which no theta moves.
+    """
     if decay is DecayForm.INDEPENDENT:
         return 1.0
     if decay is DecayForm.L2 and family is not UpdateFamily.SGD_LIKE:
@@ -46,4 +50,4 @@ def _decay(theta: float, family: UpdateFamily, decay: DecayForm) -> float:
             f"weight decay in the form {decay.value!r} enters the update of a {family.value!r} "
             "optimizer: no abc-symmetry holds"
         )
-    return theta ** POWER[family]
+    return theta if family is UpdateFamily.TRUST_RATIO else theta ** POWER[family]

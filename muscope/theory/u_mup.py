@@ -9,10 +9,12 @@ READOUT_CONSTRAINTS = ("none", "to_output_scale")
 
 
 def table(dims: WeightDims, family: UpdateFamily, options: Switches) -> WeightRule:
-    """Table 2 and graphcore's unit-scaling (theory/facts.md 2.9): absolute rules, no base.
+    """Table 2 and graphcore's unit-scaling (docs/facts.md 2.9): absolute rules, no base.
 
-    The backward scales make every gradient of unit size, so epsilon stays; decay is independent.
-    A one-hot input, a bias and a gain have a fan_in of 1. A bias is inside its matrix's multiplier.
+    The backward scales make every gradient of unit size, so epsilon stays. Decay is independent
+    there (`adamw_independent`); the factor for coupled decay is derived, 1/C (facts 3): each step
+    then shrinks every weight by learning rate times lambda. A one-hot input, a bias and a gain have
+    a fan_in of 1. A bias is inside its matrix's multiplier.
     """
     factor = _rate(dims, family, options)
     return WeightRule(

@@ -1,7 +1,7 @@
 """The scales of u-µP's operators, by which unit-size inputs give unit-size outputs and gradients.
 
 Per operator (forward, backward) factors at the multiplier `mult` of its input, as in graphcore's
-unit-scaling a7b5b3c, functional.py (theory/facts.md 2.9).
+unit-scaling a7b5b3c, functional.py (docs/facts.md 2.9).
 """
 
 import math

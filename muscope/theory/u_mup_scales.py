@@ -1,7 +1,7 @@
 """The scales of a forward under u-µP beside its weights': what the five multipliers decide.
 
 They differ between members that are trained together, so they are numbers with names and not
-switches of the operators (Blake et al. 2024, Table 2 and App. G; theory/facts.md 2.9).
+switches of the operators (Blake et al. 2024, Table 2 and App. G; docs/facts.md 2.9).
 """
 
 from collections.abc import Callable, Mapping

@@ -87,18 +87,15 @@ def _place(sample: Sample, aligns_slowly: dict[tuple[int, TensorKind, str], bool
 
 
 def _model_order(spec: StudySpec, variant: Variant) -> dict[tuple[int, TensorKind, str], bool]:
-    """What the model records, in its order, and whether it aligns slowly.
-
-    A weight aligns as slowly as what it makes, which has its name.
-    """
+    """What the model records, in its order, and whether it is an activation that aligns slowly."""
     model = catalogue.MODELS[variant.model.name]
     options = dict(variant.model.options)
     found: dict[tuple[int, TensorKind, str], bool] = {}
     for depth, kind in product(spec.depths, STATISTICS[spec.record]):
-        made = model.activations(spec.widths[0], depth, options)
-        slow = {entry.name: entry.aligns_slowly for entry in made}
-        if kind is not TensorKind.ACTIVATION:
+        if kind is TensorKind.ACTIVATION:
+            made = model.activations(spec.widths[0], depth, options)
+            found |= {(depth, kind, entry.name): entry.aligns_slowly for entry in made}
+        else:
             weights = model.weights(spec.widths[0], depth, options)
-            slow = {entry.name: slow.get(entry.name, False) for entry in weights}
-        found |= {(depth, kind, name): is_slow for name, is_slow in slow.items()}
+            found |= {(depth, kind, entry.name): False for entry in weights}
     return found

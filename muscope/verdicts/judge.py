@@ -8,7 +8,7 @@ interval lies in the band of a legal exception; an interval that merely overlaps
 inconclusive. `smallest_detectable` is the tolerance plus half the interval: a smaller true slope
 would usually not be told from flat on this grid. A cell is `as_expected` when theory's exponent
 lies within the interval widened by the tolerance, and undecided when the interval is wider than
-that.
+that. A cell that is excused never disagrees: that it is not there yet is what is legal.
 
 With several depths, every depth is judged by itself: a slope on width per depth.
 """
@@ -130,7 +130,7 @@ def _cell(at: Coordinates, place: Place, widths: Sequence[int], fits: Fits, numb
         smallest_detectable=None if half_width is None else TOLERANCE + half_width,
         exception=legal.reason if legal and excused else None,
         expected=theory.exponent,
-        as_expected=_as_expected(theory.exponent, interval),
+        as_expected=_as_expected(theory.exponent, interval, excused=excused),
         source=theory.source,
     )
 
@@ -166,12 +166,15 @@ def _overlaps(interval: Interval | None, legal: LegalException) -> bool:
     return interval is not None and legal.low <= interval[1] and interval[0] <= legal.high
 
 
-def _as_expected(exponent: float | None, interval: Interval | None) -> bool | None:
+def _as_expected(
+    exponent: float | None, interval: Interval | None, *, excused: bool
+) -> bool | None:
     if exponent is None or interval is None:
         return None
     low, high = interval
     agrees = low - TOLERANCE <= exponent <= high + TOLERANCE
-    return None if agrees and high - low > 2 * TOLERANCE else agrees
+    undecided = high - low > 2 * TOLERANCE if agrees else excused
+    return None if undecided else agrees
 
 
 def _tensor_verdicts(cells: Sequence[Cell]) -> Iterator[TensorVerdict]:

@@ -27,7 +27,8 @@ class Cell(Judged):
     [`low`, `high`] its 90 % Student-t interval from the per-seed slopes (None with one seed);
     all None where there is nothing to fit. `tolerance` is the half-width of *flat*. An
     `exception` is the reason why a departure from flat is legal here. `expected` is theory's
-    exponent, None where it is unknown; `as_expected` says whether the slope agrees with it.
+    exponent, None where it is unknown; `as_expected` says whether the slope agrees with it,
+    None where that cannot be told; where it is excused it never disagrees.
     """
 
     tensor: str
@@ -118,5 +119,7 @@ def _lack(cell: Cell) -> str | None:
         return "nothing moved by more than rounding: take a larger learning rate"
     if cell.smallest_detectable is None:
         return None
+    if cell.high is not None and cell.high < -cell.tolerance:
+        return "it shrinks, perhaps no more than is legal here: add seeds or widths"
     detectable = f"{cell.smallest_detectable:.2f}"
     return f"a slope below {detectable} cannot be told from flat here: add seeds or widths"

@@ -125,6 +125,7 @@ class Header:
     started_at: datetime | None
     seconds: float | None
     waiting: str | None
+    failure: str | None
     training: str
 
 

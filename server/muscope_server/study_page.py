@@ -13,7 +13,7 @@ from muscope.reports import card, html, slope_table
 from muscope.reports.html import Chart, Content, ReportInput, ReportRun
 from muscope.reports.slope_table import SlopeTable
 from muscope.spec import RunSpec
-from muscope.storage import attempts, measurements, studies, verdicts
+from muscope.storage import attempts, failures, measurements, studies, verdicts
 from muscope.storage.attempts import RunningBundle
 from muscope.storage.studies import RunRow, StudyRow
 from muscope.storage.verdicts import VerdictSummary
@@ -156,6 +156,7 @@ def header(conn: Connection, row: StudyRow) -> Header:
         started_at=row.started_at,
         seconds=seconds,
         waiting=waiting.sentence(conn, row),
+        failure=failures.commonest(conn, row.id),
         training=_training(conn, row),
     )
 

@@ -1,4 +1,4 @@
-"""The static audit on models whose powers of the width are written down (theory/facts.md 2)."""
+"""The static audit on models whose powers of the width are written down (docs/facts.md 2)."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -402,7 +402,7 @@ def test_one_number_is_no_evidence_for_another_form() -> None:
 def test_a_multiplier_in_forward_is_said_to_be_out_of_sight() -> None:
     notes = " ".join(audited("mup", TABLE_8).notes)
     assert "if forward() multiplies by m^-1" in notes
-    assert "cannot be seen statically, run `muscope check`" in notes
+    assert "cannot be seen statically, only by a coordinate check" in notes
     assert "Table 3), assuming no multiplier" in " ".join(audited("mup", TABLE_3).notes)
 
 

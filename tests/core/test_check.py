@@ -45,6 +45,31 @@ def _torch() -> None:
 
 
 @pytest.mark.usefixtures("_torch")
+def test_what_no_machine_can_hold_is_refused_before_it_is_tried(folder: Path) -> None:
+    (folder / "huge.yaml").write_text(SMALL.replace("[16, 32, 64]", "[32768, 65536]"))
+    huge = (folder / "huge.yaml").read_text().replace("batch_size: 16", "batch_size: 65536")
+    (folder / "huge.yaml").write_text(huge.replace("depths: [1]", "depths: [512]"))
+    refused = muscope("check", "huge.yaml")
+    assert refused.exit_code == 2
+    assert "the bundle of width 65536 and depth 512 needs about" in refused.stderr
+
+
+@pytest.mark.usefixtures("_torch")
+def test_a_text_too_short_for_fresh_batches_is_refused_before_the_training(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUSCOPE_DATASETS_DIR", str(folder))
+    (folder / "short.txt").write_text("twenty characters of")
+    study = json.dumps({"dataset": "text_file", "dataset_name": "short.txt", "head_size": 8})
+    model = f"{{name: gpt, batch_size: 2, options: {study[:-1]}, sequence_length: 8}}}}"
+    text = SMALL.replace("{name: mlp, batch_size: 16}", model) + "batches: fresh\n"
+    (folder / "short.yaml").write_text(text)
+    refused = muscope("check", "short.yaml")
+    assert refused.exit_code == 2, refused.output
+    assert "too short for fresh batches" in refused.stderr
+
+
+@pytest.mark.usefixtures("_torch")
 def test_a_study_is_trained_judged_printed_and_written(folder: Path) -> None:
     done = muscope("check", "small.yaml", "--report", "report.html", "--csv", "rows.csv")
     assert done.exit_code == 0, done.output

@@ -146,3 +146,78 @@ def test_sophia_needs_gradients_that_are_the_losss() -> None:
     assert refusal is not None
     assert "rescales gradients on their way back" in refusal
     assert complaint(Choice("u_mup", {}), "adamw", "llama", llama) is None
+
+
+MLP = ("mlp", catalogue.MODELS["mlp"].complete({}))
+BIASES = ("mlp", catalogue.MODELS["mlp"].complete({"biases": True}))
+QUERY = ("gpt", catalogue.MODELS["gpt"].complete({"zero_query": True}))
+
+
+@pytest.mark.parametrize("optimizer", ["lamb", "adafactor"])
+@pytest.mark.parametrize(
+    ("name", "given", "model", "switch"),
+    [
+        ("mup", {"form": "table3", "zero_readout": True}, MLP, "zero_readout"),
+        ("mup", {"form": "table9", "zero_readout": True}, MLP, "zero_readout"),
+        ("spectral", {"zero_readout": True}, MLP, "zero_readout"),
+        ("mup", {"form": "table9"}, BIASES, "biases"),
+        ("mup", {}, QUERY, "zero_query"),
+    ],
+)
+def test_a_share_of_zero_is_refused_where_its_rate_is_not_that_of_an_amount(
+    optimizer: str,
+    name: str,
+    given: dict[str, OptionValue],
+    model: tuple[str, catalogue.Options],
+    switch: str,
+) -> None:
+    """One factor for a first update of fixed size and for later ones that are shares of it."""
+    refusal = complaint(choice(name, **given), optimizer, *model)
+    assert refusal is not None
+    assert "it starts at zero, where the update is a fixed amount" in refusal
+    assert f"Set {switch} to false" in refusal
+    assert complaint(choice(name, **given), "adamw", *model) is None
+
+
+# Where both rates are one the first update fits, so µP's defaults go on working.
+@pytest.mark.parametrize(
+    ("name", "optimizer", "model"),
+    [
+        ("mup", "lamb", BIASES),
+        ("mup", "adafactor", BIASES),
+        ("mean_field", "lamb", QUERY),
+        ("mean_field", "adafactor", QUERY),
+        ("ntk", "adafactor", QUERY),
+        ("sp", "lamb", QUERY),
+    ],
+)
+def test_a_share_of_zero_is_fine_where_the_two_rates_agree(
+    name: str, optimizer: str, model: tuple[str, catalogue.Options]
+) -> None:
+    assert complaint(choice(name, zero_readout=True), optimizer, *model) is None
+
+
+@pytest.mark.parametrize("name", ["depth_mup", "complete_p"])
+def test_rules_of_depth_are_refused_for_norms_after_the_sum(name: str) -> None:
+    refusal = complaint(choice(name), "adamw", "gpt", gpt(norm_placement="post"))
+    assert refusal is not None
+    assert "Set norm_placement to 'pre'" in refusal
+    assert complaint(choice("mup"), "adamw", "gpt", gpt(norm_placement="post")) is None
+
+
+# Facts 2.10 and 2.11: Shampoo's epsilon 1/r and 1/r^2 in a branch, of what it adds to products of
+# gradients; SOAP adds its own to their root.
+@pytest.mark.parametrize(
+    ("name", "optimizer", "factor"),
+    [
+        ("depth_mup", "shampoo", 1 / 4),
+        ("depth_mup", "soap", 1 / 2),
+        ("complete_p", "shampoo", 1 / 16),
+        ("complete_p", "soap", 1 / 4),
+    ],
+)
+def test_epsilon_goes_with_what_it_is_added_to(name: str, optimizer: str, factor: float) -> None:
+    size = Size(256, 8, 64, 2)
+    found = rules_of(choice(name), optimizer, dimensions("gpt", gpt(), size))
+    assert found["blocks.0.attn.q"].epsilon_factor == pytest.approx(factor)
+    assert found["readout"].epsilon_factor == pytest.approx(1 / 4)  # AdamW's, 1/m

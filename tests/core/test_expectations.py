@@ -1,6 +1,7 @@
 """Expectations of weights, derived from the rules: the columns of facts 5.1 and of facts 1."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -219,13 +220,24 @@ def test_gradients_of_queries_of_growing_heads_are_in_no_table() -> None:
     assert expectation(at.at(moved, CONTRIBUTION)).exponent == 0
 
 
-def test_slow_alignment_is_legal_in_contributions_too() -> None:
-    query = Place(WEIGHT, "blocks.0.attn.q", Role.HIDDEN, 2, aligns_slowly=True)
-    up = Place(WEIGHT, "blocks.0.mlp.up", Role.HIDDEN, 2)
-    at = of("mup", model="gpt", zero_readout=True)
-    assert legal_exception(at.at(query, CONTRIBUTION)) is not None
-    assert legal_exception(at.at(up, CONTRIBUTION)) is None
-    assert legal_exception(at.at(query, L1)) is None
+# Measured over widths 64 to 256 and 64 to 512 (docs/decisions/0026).
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize(
+    ("name", "low"),
+    [("attn.q", -0.35), ("attn.v", -0.35), ("mlp.up", -0.2), ("mlp.down", -0.2), ("attn.o", None)],
+)
+def test_slow_alignment_is_legal_in_contributions_that_read_single_tokens(
+    optimizer: str, name: str, low: float | None
+) -> None:
+    weight = Place(WEIGHT, f"blocks.0.{name}", Role.HIDDEN, 2)
+    at = of("mup", optimizer, model="gpt", zero_readout=True, options={"biases": True})
+    found = legal_exception(at.at(weight, CONTRIBUTION))
+    assert (found.low if found else None) == low
+    assert legal_exception(at.at(weight, L1)) is None
+    bias = Place(WEIGHT, f"blocks.0.{name}.bias", Role.VECTOR, 2)
+    assert legal_exception(at.at(bias, CONTRIBUTION)) is None
+    orthogonal = of("mup", "muon", model="gpt", zero_readout=True)
+    assert legal_exception(orthogonal.at(weight, CONTRIBUTION)) is None
 
 
 def test_sgds_first_updates_of_a_random_readout_may_shrink() -> None:
@@ -233,6 +245,67 @@ def test_sgds_first_updates_of_a_random_readout_may_shrink() -> None:
     assert legal_exception(of("mup", "sgd").at(readout, CONTRIBUTION)) is not None
     started_at_zero = of("mup", "sgd", zero_readout=True)
     assert legal_exception(started_at_zero.at(readout, CONTRIBUTION)) is None
+
+
+# Facts 2.9: the readout's backward scale is n^0 under the constraint none, else n^-1; measured over
+# widths 256 to 2048: 0, -1.0 and +0.43 of the gradients, 0.0, 0.0 and +0.39 of the hidden weight.
+@pytest.mark.parametrize(
+    ("given", "below", "contributions"),
+    [
+        ({}, 0, (-0.5, 0, 0)),
+        ({"readout_constraint": "to_output_scale"}, -1, (-0.5, 0, 0)),
+        ({"sp_unembedding": True}, 0.5, (0, 0.5, 0)),
+    ],
+)
+def test_u_mups_gradients_are_as_large_as_its_readouts_backward_scale(
+    given: dict[str, Any], below: float, contributions: tuple[float, ...]
+) -> None:
+    at = of("u_mup", "sgd", options={"nonlinearity": "relu", "biases": True}, **given)
+    assert exponents(at, GRADIENT, L1, 0) == pytest.approx((below, below, 0))
+    assert exponents(at, WEIGHT, CONTRIBUTION, 1) == pytest.approx(contributions)
+    bias = Place(GRADIENT, "hidden.1.bias", Role.VECTOR, 0)
+    assert expectation(at.at(bias, L1)).exponent == pytest.approx(below)
+
+
+def test_u_mups_scores_of_growing_heads_and_scalar_gains_have_no_exponents() -> None:
+    """Measured -0.5 for queries and keys of a fixed number of heads; no source has scalar gains."""
+    options: Options = {"heads": 4, "norm_gains": "scalar"}
+    at = of("u_mup", "sgd", "gpt", options=options, readout_constraint="to_output_scale")
+    query = Place(GRADIENT, "blocks.0.attn.q", Role.HIDDEN, 0)
+    assert expectation(at.at(query, L1)).exponent is None
+    for kind, statistic, step in ((GRADIENT, L1, 0), (UPDATE, L1, 1), (WEIGHT, CONTRIBUTION, 1)):
+        gain = Place(kind, "norm.gain", Role.SCALAR, step)
+        assert expectation(at.at(gain, statistic)).exponent is None
+
+
+def test_a_rate_for_trust_ratios_leaves_other_optimizers_their_row() -> None:
+    logits = Place(TensorKind.ACTIVATION, "readout", Role.OUTPUT, 0)
+    read, unread = (of("mup", name, trust_ratio_rate="full_rank") for name in ("lamb", "adamw"))
+    assert expectation(read.at(logits, L1)).exponent is None
+    assert expectation(unread.at(logits, L1)).exponent == -0.5
+    assert legal_exception(unread.at(logits, L1)) is not None
+
+
+def test_a_spectral_readout_whose_widths_cross_the_vocabulary_starts_between_the_two() -> None:
+    crossing = of("spectral", model="gpt", widths=(64, 128, 256, 512))  # 256 tokens
+    logits = Place(TensorKind.ACTIVATION, "readout", Role.OUTPUT, 0)
+    exponent = expectation(crossing.at(logits, L1)).exponent
+    assert exponent == pytest.approx(-1 / 6)  # half of one octave of three
+    start = legal_exception(crossing.at(logits, L1))
+    assert start is not None
+    assert start.low == pytest.approx(-1 / 6 - 0.15)
+    assert start.high == 0.10
+
+
+@pytest.mark.parametrize(
+    ("name", "optimizer", "exponent"),
+    [("mup", "adamw", 0), ("mup", "sgd", 0), ("sp", "adamw", 0), ("sp", "sgd", -0.5)],
+)
+def test_a_bias_contributes_what_it_adds(name: str, optimizer: str, exponent: float) -> None:
+    at = of(name, optimizer, model="gpt", options={"norm_gains": "vector", "biases": True})
+    for vector in ("blocks.0.mlp.up.bias", "blocks.0.mlp.norm.gain"):
+        place = Place(WEIGHT, vector, Role.VECTOR, 1)
+        assert expectation(at.at(place, CONTRIBUTION)).exponent == pytest.approx(exponent)
 
 
 def test_vectors_follow_their_rules() -> None:

@@ -84,6 +84,20 @@ def test_zeros_that_nobody_expects_are_inconclusive() -> None:
     assert verdict.power() is not None
 
 
+def test_what_shrinks_around_a_legal_bound_is_not_said_to_be_indistinct_from_flat() -> None:
+    spec = study(zero_readout=True)
+    exponents = (-0.15, -0.2, -0.23, -0.2, -0.17)
+
+    def size(run: RunSpec, activation: ActivationEntry, step: int) -> float:
+        if activation.name != "readout":
+            return 1.0
+        return float(run.width ** exponents[run.seed]) if step else 0.0
+
+    verdict = judged(spec, samples(spec, size))
+    assert verdict.verdict is CellVerdict.INCONCLUSIVE
+    assert "no more than is legal" in str(verdict.power())
+
+
 def test_a_change_that_is_only_rounding_is_no_change() -> None:
     spec = study()
     rounding = [
@@ -174,6 +188,23 @@ def test_the_first_logits_of_a_random_mup_readout_may_shrink() -> None:
     assert cell(verdict, "readout", 0).exception is not None
     assert cell(verdict, "readout", 0).as_expected is True
     assert verdict.verdict is CellVerdict.FLAT
+
+
+def test_a_random_readout_may_recover_as_slowly_as_its_learning_rate() -> None:
+    """Healthy GPT, widths 64 to 256, AdamW at 5e-4: l1 -0.45 and change -0.42 at step 8."""
+    spec = study(zero_readout=False, steps=8)
+    verdict = judged(spec, samples(spec, only("readout", -0.42)))
+    assert verdict.verdict is CellVerdict.FLAT
+    assert cell(verdict, "readout", 8).exception is not None
+
+
+def test_what_is_excused_never_disagrees_with_theory() -> None:
+    spec = study(zero_readout=False)
+    verdict = judged(spec, samples(spec, only("readout", -0.4)))
+    found = cell(verdict, "readout", 1, Statistic.CHANGE)
+    assert (found.verdict, found.expected) == (CellVerdict.SHRINKS, 0.0)
+    assert found.exception is not None
+    assert found.as_expected is None
 
 
 @settings(max_examples=40, deadline=None)

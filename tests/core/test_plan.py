@@ -112,6 +112,21 @@ def test_products_and_state_of_an_optimizer_are_counted() -> None:
     assert memory["lion"] < memory["muon"] < memory["adamw"] < memory["shampoo"]
 
 
+def test_fresh_batches_of_large_images_are_counted() -> None:
+    """65 536 images are 805 MB, and every seed has its own: that is no study for 24 GB."""
+    data = demo().model_dump(mode="json")
+    model = {"name": "mlp", "batch_size": 65_536, "options": {"dataset": "synthetic_cifar"}}
+    data["arms"] = [{**data["arms"][0], "model": model}]
+    data |= {"widths": [1, 2], "base_width": 1, "seeds": 64}
+    memory = {}
+    for batches in ("fixed", "fresh"):
+        spec = StudySpec.model_validate_json(json.dumps(data | {"batches": batches}))
+        memory[batches] = plan.plan(spec).bundles[0].memory_bytes
+    images = 65_536 * 3072 * 4
+    assert memory["fixed"] > images
+    assert memory["fresh"] - memory["fixed"] > 64 * images
+
+
 def test_costs_add_up() -> None:
     planned = plan.plan(demo())
     assert planned.flops == pytest.approx(sum(bundle.flops for bundle in planned.bundles))
@@ -137,3 +152,39 @@ def test_a_weak_grid_is_warned_of_before_it_costs_anything(
     assert any(
         words in w for w in plan.plan(StudySpec.model_validate_json(json.dumps(data))).warnings
     )
+
+
+def test_what_fp8_rounds_to_zero_is_warned_of() -> None:
+    data = demo().model_dump(mode="json")
+    assert not any("fp8" in words for words in plan.plan(demo()).warnings)
+    data["arms"][0]["model"]["options"]["precision"] = "fp8"
+    warnings = plan.plan(StudySpec.model_validate_json(json.dumps(data))).warnings
+    assert any("what underflows is exactly zero" in words for words in warnings)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rate", "warned"),
+    [("adamw", 0.003, True), ("adamw", 1.0, False), ("sgd", 0.003, False)],
+)
+def test_a_rate_of_sp_is_warned_of_under_u_mup(optimizer: str, rate: float, warned: bool) -> None:
+    data = {
+        **demo().model_dump(mode="json", exclude={"base_width"}),
+        "parametrizations": [{"name": "mup"}, {"name": "u_mup"}],
+    }
+    data["arms"][0]["optimizers"] = [{"name": optimizer, "learning_rate": rate}]
+    data["arms"] = data["arms"][:1]
+    warnings = plan.plan(StudySpec.model_validate_json(json.dumps(data))).warnings
+    assert any("absolute" in words for words in warnings) is warned
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "decay", "warned"), [("adam", 0.1, True), ("adam", 0, False), ("adamw", 1, False)]
+)
+def test_decay_in_adams_gradient_is_warned_of(optimizer: str, decay: float, warned: bool) -> None:
+    """No clean rule (facts 3): it is divided by the root of the moments with the gradient."""
+    data = demo().model_dump(mode="json", exclude={"base_width"})
+    given = {"name": optimizer, "learning_rate": 0.003, "options": {"weight_decay": decay}}
+    data["arms"] = data["arms"][:1]
+    data["arms"][0]["optimizers"] = [given]
+    warnings = plan.plan(StudySpec.model_validate_json(json.dumps(data))).warnings
+    assert any("take 'adamw' to transfer it" in words for words in warnings) is warned

@@ -93,6 +93,9 @@ def test_a_difference_shows_only_what_differs() -> None:
     printed = rules("--parametrization", "mup:form=table3", "--diff", "mup:form=table8").stdout
     assert "0.25 → 1" in printed
     assert "attn.q" not in printed
+    unit_scaled = rules("--parametrization", "mup", "--diff", "u_mup").stdout
+    assert "u_mup, operators: " in unit_scaled
+    assert "u_mup, branches: a f(h) + b h" in unit_scaled
     assert "no weight differs" in rules("--parametrization", "mup", "--diff", "mup").stdout
 
 

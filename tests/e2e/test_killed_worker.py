@@ -90,3 +90,19 @@ def test_a_killed_study_finishes_with_every_measurement_once(
         samples = measurements.samples(conn, study_id)
     assert len({(s.variant, s.width, s.seed, s.step, s.tensor) for s in samples}) == len(samples)
     assert len(samples) == sum(run.row_count or 0 for run in runs)
+
+
+def test_a_training_process_killed_while_it_waits_leaves_no_lock_behind(
+    db: Database, data_dir: Path, expected: list[str]
+) -> None:
+    """As the kernel does when memory is short: it takes the largest process, busy or not."""
+    with db.read() as conn:
+        (row,) = workers.all_workers(conn)
+    (waiting,) = psutil.Process(row.pid).children()
+    waiting.kill()
+    waiting.wait(10)
+
+    study_id = house.submit(db, Settings(data_dir=data_dir), small_demo())
+    runs = house.finished(db, study_id, within_s=45)
+    assert [run.digest for run in runs] == expected
+    assert {run.attempts for run in runs} == {1}

@@ -201,6 +201,29 @@ def test_every_number_is_what_its_definition_says(model: str) -> None:
                 assert measured is None or measured == close_to(value, statistic, row), where
 
 
+@pytest.mark.parametrize("model", ["gpt", "llama"])
+def test_a_bias_and_a_gain_contribute_what_they_add(model: str) -> None:
+    """|A| times the mean |b_t - b_0|; not those of keys that softmax sees no rotation of."""
+    options = {"biases": True, "norm_gains": "vector"}
+    made = specs.run(model, zero_readout=False, learning_rate=0.02, model_options=options)
+    form = made.variant.parametrization.model_copy(update={"options": {"form": "table9"}})
+    variant = made.variant.model_copy(update={"parametrization": form})
+    member = made.model_copy(update={"record": "full", "variant": variant})
+    *_, last = engine.train([member])
+    found = {row.tensor: row.values for row in last.measurements if row.kind is TensorKind.WEIGHT}
+    stack = stack_of([member])
+    for entry in stack.entries.values():
+        if entry.kind not in (WeightKind.BIAS, WeightKind.GAIN):
+            continue
+        values = found[entry.name]
+        assert values.change is not None
+        unseen = entry.part == "attention.k" and model == "gpt"
+        factor = multiplier(stack, entry.name, 0)
+        assert factor == pytest.approx(math.sqrt(2))  # table 9 at twice the base width
+        expected = None if unseen else pytest.approx(factor * values.change, rel=RTOL)
+        assert values.contribution == expected, entry.name
+
+
 @pytest.mark.parametrize("record", STATISTICS)
 def test_every_step_has_what_the_plan_says_and_every_statistic_of_its_choice(
     record: Record,

@@ -201,6 +201,20 @@ def test_optimizers_have_the_catalogue_s_names(
     assert parameter.steppings[0].optimizer == name
 
 
+@pytest.mark.parametrize("setting", ["lr", "weight_decay", "eps"])
+def test_an_optimizer_with_a_number_that_is_none_is_refused(setting: str) -> None:
+    """It would be compared with every rule, and found to keep it; JSON cannot say it."""
+
+    def build(n: int) -> object:
+        model = nn.Linear(n, n)
+        optimizer = torch.optim.AdamW(model.parameters())
+        optimizer.param_groups[0][setting] = float("nan")
+        return model, optimizer
+
+    with pytest.raises(own_model.OwnModelError, match="nan, which no rule can be compared with"):
+        own_model.built(build, 8, None)
+
+
 def test_several_optimizers_and_tensors_that_are_not_the_model_s() -> None:
     def build(n: int) -> tuple[nn.Module, list[torch.optim.Optimizer]]:
         model, other = nn.Linear(n, n), nn.Linear(n, n)

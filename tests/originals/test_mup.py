@@ -27,7 +27,7 @@ def test_a_twin_that_takes_itself_for_the_base_is_not_ours(model: str) -> None:
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
 def test_mup_leaves_epsilon_where_it_is_and_we_scale_it(optimizer: str) -> None:
-    """Gradients shrink as 1/m (theory/facts.md 1); at the default of 1e-16 neither acts."""
+    """Gradients shrink as 1/m (docs/facts.md 1); at the default of 1e-16 neither acts."""
     here = run("mlp", optimizer)
     twin = mup_twins.based(here, mup_twins.plain(here), rescale=True)
     groups = mup_twins.groups(mup_twins.optimizer(here, twin, eps=1e-3), twin)

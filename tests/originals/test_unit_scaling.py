@@ -70,7 +70,7 @@ PAIR = normal(8, 16), normal(8, 16, seed=1)
 def test_the_factors_of_the_facts_are_theirs(
     scaled: Operator, unscaled: Operator, inputs: tuple[Tensor, ...], forward: float
 ) -> None:
-    """theory/facts.md 2.9, the column at mult 1, as far as it is printed."""
+    """docs/facts.md 2.9, the column at mult 1, as far as it is printed."""
     assert factors(scaled, unscaled, *inputs)[0] == pytest.approx(forward, rel=5e-4)  # four digits
 
 

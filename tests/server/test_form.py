@@ -105,6 +105,18 @@ def test_every_mistake_is_told_in_one_round() -> None:
     assert "'nan'" in errors["model.gpt.adamw.learning_rates"]
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("dataset", ""), ("dataset", "nope"), ("head_size", "0"), ("queries_per_key", "0")],
+)
+def test_a_wrong_option_is_told_before_widths_are_compared_by_it(option: str, value: str) -> None:
+    field = f"model.gpt.option.{option}"
+    typed = forms.from_spec(measured.small()) | {"model.gpt": "on", "model.gpt.adamw": "on"}
+    with pytest.raises(forms.FormErrors) as caught:
+        forms.parse(typed | {field: value})
+    assert any(option in where + error for where, error in caught.value.errors.items())
+
+
 def test_a_long_list_of_mistakes_is_explained_by_the_first_few() -> None:
     typed = forms.from_spec(demo.demo()) | {"widths": ", ".join(map(str, range(33, 60)))}
     with pytest.raises(forms.FormErrors) as caught:

@@ -74,6 +74,15 @@ def test_a_statistic_that_a_kind_lacks_gives_way_to_its_first(
     assert "size (l1) of updates" in soup(visitor, kind="update", statistic="change").text
 
 
+@pytest.mark.parametrize("tab", ["verdict", "coordinate-check"])
+def test_a_choice_is_shown_without_a_button_wherever_there_is_one(
+    visitor: tuple[httpx.Client, str], tab: str
+) -> None:
+    page = visitor[0].get(urls.study(visitor[1], tab=tab)).raise_for_status().text
+    assert 'id="kind" name="kind" data-submit' in page
+    assert "js/choices.js" in page
+
+
 def test_sizes_of_weights_carry_no_verdict(visitor: tuple[httpx.Client, str]) -> None:
     table = soup(visitor, kind="gradient", statistic="l1")
     assert "verdict over" not in table.text

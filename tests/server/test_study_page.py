@@ -82,6 +82,19 @@ def test_a_queued_study_without_a_worker_says_why_it_waits_and_can_be_cancelled(
     assert "cancelled" in Soup(visitor.get(answer.headers["location"]).text).by_id("study-header")
 
 
+def test_a_study_whose_runs_failed_says_why(server: Running, visitor: httpx.Client) -> None:
+    database = open_database(server.settings)
+    study_id = measured.submitted(database, measured.small())
+    with database.write() as conn:
+        claim = bundles.claim(conn, worker_id="lab-1", pid=1, code_version="0", lease_s=60)
+        assert claim
+        bundles.fail(conn, claim, code="E_DATA", text="tale.txt <is> not there; put it there")
+    database.close()
+    page = Soup(visitor.get(urls.study(study_id)).text)
+    assert page.by_id("failure") == "Why runs failed: tale.txt <is> not there; put it there"
+    visitor.post(urls.cancel(study_id))
+
+
 def test_a_cancelled_study_says_what_its_verdict_lacks(
     server: Running, visitor: httpx.Client
 ) -> None:

@@ -73,11 +73,24 @@ def _tell_exits(pool: Any, supervisor: Supervisor) -> None:
     told_before = pool.on_process_down
 
     def on_process_down(process: Any) -> None:
+        _free_locks(pool)
         supervisor.note_exit(process.pid, process.exitcode)
         if told_before:
             told_before(process)
 
     pool.on_process_down = on_process_down
+
+
+def _free_locks(pool: Any) -> None:
+    """Who waits for a task holds the lock of the tasks' pipe, also when killed: the next one hangs.
+
+    Without Redis the pool has such locks; beside Redis each child has its own pipes.
+    There is one training process: when it has ended, nobody else can hold them.
+    """
+    for queue, name in ((pool._inqueue, "_rlock"), (pool._outqueue, "_wlock")):
+        lock = getattr(queue, name, None)
+        if lock is not None and lock._semlock._is_zero():
+            lock.release()
 
 
 def _keep_logging(**_: object) -> None:

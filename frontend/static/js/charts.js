@@ -72,7 +72,3 @@ document.addEventListener("click", (event) => {
     { format: button.dataset.save, filename, width, height, scale: 2 },
   );
 });
-
-for (const select of document.querySelectorAll("select[data-submit]")) {
-  select.addEventListener("change", () => select.form.requestSubmit());
-}

@@ -75,8 +75,8 @@ class ActivationEntry:
     """One activation that is recorded: its name, role, and elements per example.
 
     `flops_per_example` is what products of activations cost in one forward; `unrecorded_elements`
-    are kept for the backward beside it. `aligns_slowly` marks what a weight makes directly of
-    nearly orthogonal token vectors (docs/decisions/0016).
+    are kept for the backward beside it, from the activation before it on. `aligns_slowly` marks
+    what a weight makes directly of nearly orthogonal token vectors (docs/decisions/0016).
     """
 
     name: str

@@ -36,8 +36,13 @@ def activations(width: int, depth: int, options: Options) -> tuple[ActivationEnt
     data = datasets.chosen(DATASET, options)
     return (
         ActivationEntry("input", Role.EMBEDDING, width),
-        *(ActivationEntry(f"hidden.{layer}", Role.HIDDEN, width) for layer in range(depth)),
-        ActivationEntry("readout", Role.OUTPUT, datasets.classes(data, options)),
+        *(  # the nonlinearity before each layer is kept beside it
+            ActivationEntry(f"hidden.{layer}", Role.HIDDEN, width, unrecorded_elements=width)
+            for layer in range(depth)
+        ),
+        ActivationEntry(
+            "readout", Role.OUTPUT, datasets.classes(data, options), unrecorded_elements=width
+        ),
     )
 
 

@@ -55,7 +55,7 @@ def _options(defaults: Defaults) -> tuple[Option, ...]:
         word("norm_placement", PLACES, "Norm before each branch, or after each sum."),
         word("positions", POSITIONS, "A learned table, or rotations of queries and keys."),
         switch("biases", "A bias on every projection of the blocks."),
-        Option("heads", 0, "Always this many heads; 0: of fixed size.", 0, 1024, silent=True),
+        Option("heads", 0, "Fixed number of heads; 0: width over head size.", 0, 1024, silent=True),
         Option(
             "queries_per_key",
             defaults.get("queries_per_key", 1),
@@ -200,6 +200,7 @@ def activations(width: int, depth: int, options: Options) -> tuple[ActivationEnt
             "readout",
             Role.OUTPUT,
             length * classes(options),
+            unrecorded_elements=length * (width + classes(options)),  # norm; log-softmax
             flops_per_example=2 * length * width * classes(options)
             if options["tied_embeddings"]
             else 0,
@@ -211,27 +212,36 @@ def _block_activations(block: str, width: int, options: Options) -> Iterator[Act
     length, of = int(options["sequence_length"]), heads(width, options)
     stream, hidden = length * width, length * int(options["mlp_ratio"]) * width
 
-    def tensor(name: str, elements: int, *, aligns_slowly: bool = False) -> ActivationEntry:
+    def tensor(
+        name: str, elements: int, kept: int = 0, *, aligns_slowly: bool = False
+    ) -> ActivationEntry:
         return ActivationEntry(
-            f"{block}.{name}", Role.HIDDEN, elements, aligns_slowly=aligns_slowly
+            f"{block}.{name}",
+            Role.HIDDEN,
+            elements,
+            unrecorded_elements=kept,
+            aligns_slowly=aligns_slowly,
         )
 
-    yield tensor("attn.q", stream, aligns_slowly=True)
-    yield tensor("attn.k", length * of.keys * of.size, aligns_slowly=True)
-    yield tensor("attn.v", length * of.keys * of.size, aligns_slowly=True)
+    gated = options["nonlinearity"] == "swiglu"
+    keys = length * of.keys * of.size
+    yield tensor("attn.q", stream, stream, aligns_slowly=True)  # the norm before it
+    yield tensor("attn.k", keys, aligns_slowly=True)
+    yield tensor("attn.v", keys, aligns_slowly=True)
     yield ActivationEntry(  # only the causal lower triangle is seen; the products are whole
         f"{block}.attn.logits",
         Role.ATTENTION_LOGITS,
         elements_per_example=of.queries * length * (length + 1) // 2,
         flops_per_example=4 * length**2 * width,
-        unrecorded_elements=2 * of.queries * length**2,  # all logits, and their softmax
+        # q, k, v head by head; all logits, and their softmax
+        unrecorded_elements=3 * stream + 2 * of.queries * length**2,
         aligns_slowly=True,
     )
-    yield tensor("attn.out", stream)
-    yield tensor("mlp.up", hidden)
-    if options["nonlinearity"] == "swiglu":
+    yield tensor("attn.out", stream, stream)  # what attention mixed
+    yield tensor("mlp.up", hidden, 2 * stream)  # the stream after attention, and its norm
+    if gated:
         yield tensor("mlp.gate", hidden)
-    yield tensor("mlp.out", stream)
+    yield tensor("mlp.out", stream, 2 * hidden if gated else hidden)  # the nonlinearity
     yield ActivationEntry(f"{block}.residual", Role.RESIDUAL, stream)
 
 

@@ -13,7 +13,7 @@ TOKEN_BYTES = 2
 
 
 def text(name: str) -> Text:
-    """Any file, read into memory, as bytes."""
+    """Any file, as bytes; left on disk."""
     return _text(*_stamped("text_file", name))
 
 
@@ -33,7 +33,7 @@ def _stamped(dataset: str, name: str) -> tuple[Path, int, int]:
 
 @lru_cache(maxsize=2)
 def _text(path: Path, size: int, changed_ns: int) -> Text:
-    return Text(str(path), np.fromfile(path, dtype=np.uint8))
+    return Text(str(path), np.memmap(path, dtype=np.uint8, mode="r"))
 
 
 @lru_cache(maxsize=2)

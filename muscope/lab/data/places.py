@@ -42,15 +42,18 @@ def find(dataset: str, name: str, *, get: str = "put the file there") -> Path:
             "set MUSCOPE_DATASETS_DIR"
         )
     path = folder / name
-    if not re.fullmatch(NAME_PATTERN, name) or not _inside(path, folder):
-        raise DatasetUnavailable(
-            f"{name!r} leads out of the datasets folder {folder}; "
-            "put the file itself into the folder, not a link"
-        )
-    if not path.is_file():
+    try:
+        if not re.fullmatch(NAME_PATTERN, name) or not _inside(path, folder):
+            raise DatasetUnavailable(
+                f"{name!r} leads out of the datasets folder {folder}; "
+                "put the file itself into the folder, not a link"
+            )
+        if path.is_file():
+            return path
         found = "is no file" if path.exists() else "is not there"
-        raise DatasetUnavailable(f"dataset {dataset!r} needs {path}, which {found}; {get}")
-    return path
+    except (OSError, RuntimeError):  # no right to look; a link to itself
+        found = "cannot be looked at"
+    raise DatasetUnavailable(f"dataset {dataset!r} needs {path}, which {found}; {get}")
 
 
 def _inside(path: Path, folder: Path) -> bool:

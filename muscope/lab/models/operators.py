@@ -206,7 +206,9 @@ class Operators:
 
 def one_hot(targets: Tensor, outputs: Tensor) -> Tensor:
     """Classes (n,) as rows like the outputs (n, classes)."""
-    return functional.one_hot(targets, outputs.shape[1]).to(wide(outputs).dtype)
+    # functional.one_hot looks at the values, which vmap over members' own batches does not allow
+    classes = torch.arange(outputs.shape[1], device=targets.device)
+    return (targets[:, None] == classes).to(wide(outputs).dtype)
 
 
 def _causal(time: int, device: torch.device) -> tuple[Tensor, Tensor]:

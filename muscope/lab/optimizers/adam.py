@@ -20,7 +20,7 @@ def adam_update(
     """One update of a stacked weight (members, rows, columns); `step` counts from 1.
 
     The decay goes through the moments, so Adam divides it away again: the abc-symmetry does not
-    hold for this form (theory/facts.md 1), and no decay factor makes it independent of width.
+    hold for this form (docs/facts.md 1), and no decay factor makes it independent of width.
     """
     return adamw_update(
         weight,

@@ -1,6 +1,6 @@
 """What theory expects: exponents of width and depth, the tolerance of *flat*, legal exceptions.
 
-Everything here is a table or a derivation with its source (theory/facts.md, section 5; the letters
+Everything here is a table or a derivation with its source (docs/facts.md, section 5; the letters
 are Tensor Programs V and the measurements made for this project). What no source gives is None.
 """
 

@@ -15,7 +15,9 @@ class Powers:
     `multiplier` of A, `rate` of C; `size` of |W_0|, None if it starts at zero; `spectral` of the
     norm of the effective matrix A W_0 over sqrt(fan_out / fan_in). `keeps_sizes` says that hidden
     layers hand on the size of what they are given; `readout` is then the power of the entries of
-    the effective readout, which decides how large gradients are. None where they have no one power.
+    the effective readout, and `backward` that of what the readout multiplies gradients with on
+    their way back to this weight: the same, but where an operator has a backward scale of its own.
+    None where they have no one power.
     """
 
     multiplier: float
@@ -24,6 +26,7 @@ class Powers:
     spectral: float | None
     readout: float | None
     keeps_sizes: bool = True
+    backward: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,8 @@ class Coordinates:
 
     `row` is what `row()` says of the parametrization, `family` that of the optimizer that steps
     weights of this role; `mixed` says that others are stepped by another. `attention_start` is the
-    power of the attention logits at step 0 where the size of a head grows, None where it is fixed.
+    power of the attention logits at step 0 where the size of a head grows, None where it is fixed;
+    `part` says which projection a weight is: "attention.q", "mlp.up" and the like, or nothing.
     """
 
     row: str
@@ -49,6 +53,7 @@ class Coordinates:
     tied: bool = False
     attention_start: float | None = None
     powers: Powers | None = None
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,40 +1,79 @@
 """The departures from flat that are legal: they excuse shrinking, never growing."""
 
+from collections.abc import Mapping
+
 from muscope.theory.expected.coordinates import Coordinates, LegalException
 from muscope.vocabulary import Role, Statistic, TensorKind, UpdateFamily
 
 _START = (-0.65, 0.10)
 _RECOVERY = (-0.60, 0.20)
 _SLOW = (-0.20, 0.10)
+_SLOW_IN_ATTENTION = (-0.35, 0.10)
+_EMBEDDING_OF_U_MUP = (-0.65, 0.10, "u-µP's embedding learns at 1/√width by choice")
+
+_SGD, _SIGN = UpdateFamily.SGD_LIKE, UpdateFamily.SIGN_LIKE
+_DIFFERENCES = frozenset((_SGD, _SIGN))
+"""Families whose update is a sum over tokens, as large as its terms."""
+
+_READS_TOKENS: Mapping[str, tuple[float, float]] = {
+    **dict.fromkeys(("attention.q", "attention.k", "attention.v"), _SLOW_IN_ATTENTION),
+    **dict.fromkeys(("mlp.up", "mlp.gate", "mlp.down"), _SLOW),
+}
+"""Projections of nearly orthogonal token vectors; the bands are measured (ADR 16)."""
 
 
 def legal_exception(at: Coordinates) -> LegalException | None:
     """The departure from flat that is legal here: what starts at -1/2, slow alignment, u-µP."""
-    if at.kind is TensorKind.WEIGHT:
-        return _of_contribution(at)
-    if at.kind is not TensorKind.ACTIVATION or at.row not in ("mup", "u_mup"):
+    if at.row not in ("mup", "u_mup", "spectral"):
         return None
+    match at.kind:
+        case TensorKind.ACTIVATION:
+            return _of_activation(at)
+        case TensorKind.WEIGHT if at.statistic is Statistic.CONTRIBUTION and at.step > 0:
+            return _of_contribution(at)
+        case _:
+            return None
+
+
+def _of_activation(at: Coordinates) -> LegalException | None:
     if at.role is Role.OUTPUT:
         return _of_readout(at)
     starts_low = at.attention_start is not None and at.attention_start < 0 and not at.zero_query
-    if at.role is Role.ATTENTION_LOGITS and starts_low and at.step <= 4:
-        return _starting_low(at, "q·k/d of independent queries and keys")
+    if at.role is Role.ATTENTION_LOGITS and starts_low:
+        return _starting_low(at, -0.5, "q·k/d of independent queries and keys")
     return _of_u_mup(at) if at.row == "u_mup" else _of_alignment(at)
 
 
 def _of_readout(at: Coordinates) -> LegalException | None:
-    """The bands of facts 5.3: a random readout at steps 0 and 1 to 4; then as a zero readout."""
-    if not at.zero_readout and not at.sp_unembedding and at.step <= 4:
-        return _starting_low(at, "a random µP readout")
-    if at.step == 0 or at.family is not UpdateFamily.SIGN_LIKE:
+    """The bands of facts 5.3; of a random readout at every step: its recovery needs a rate."""
+    start = _start_of_readout(at)
+    if start is not None:
+        return _starting_low(at, start, "a random µP readout")
+    if at.step == 0 or at.family is not _SIGN:
         return None
     return LegalException(*_SLOW, "a µP readout aligns slowly at finite width")
 
 
-def _starting_low(at: Coordinates, what: str) -> LegalException:
-    if at.step == 0:
-        return LegalException(*_START, f"{what} starts at the exponent -1/2")
-    return LegalException(*_RECOVERY, f"{what} recovers from the exponent -1/2")
+def _start_of_readout(at: Coordinates) -> float | None:
+    """The power of its logits at step 0, None where they start flat or at zero.
+
+    Between µP's and SP's it is one of its own: spectral rules whose widths cross the vocabulary.
+    """
+    if at.zero_readout or at.sp_unembedding:
+        return None
+    if at.row != "spectral":
+        return -0.5
+    if at.powers is None or at.powers.readout is None or at.powers.readout >= -0.5:
+        return None
+    return at.powers.readout + 0.5
+
+
+def _starting_low(at: Coordinates, start: float, what: str) -> LegalException:
+    """The measured band, moved with the exponent at which it starts."""
+    low, high = _RECOVERY if at.step else _START
+    words = "recovers from" if at.step else "starts at"
+    exponent = "-1/2" if start == -0.5 else f"{start:.2f}"
+    return LegalException(low + 0.5 + start, high, f"{what} {words} the exponent {exponent}")
 
 
 def _of_alignment(at: Coordinates) -> LegalException | None:
@@ -46,38 +85,50 @@ def _of_alignment(at: Coordinates) -> LegalException | None:
     the N = 67 that was measured (docs/decisions/0016), fading above.
     """
     moves = at.aligns_slowly and at.statistic is Statistic.CHANGE and at.step > 0
-    if at.family is not UpdateFamily.SIGN_LIKE or not moves:
+    if at.family is not _SIGN or not moves:
         return None
     return LegalException(*_SLOW, "sign-like updates align slowly with single tokens")
 
 
 def _of_contribution(at: Coordinates) -> LegalException | None:
-    """The same effects, seen where they arise: in one weight's update and its frozen input.
-
-    Beside a random readout SGD's first updates of it shrink too, with the logits that the softmax
-    is given: measured -0.17 on the MLP at widths 256-1024, and 0.00 with a zero readout.
-    """
-    if at.row not in ("mup", "u_mup") or at.statistic is not Statistic.CONTRIBUTION:
-        return None
-    if at.role is Role.OUTPUT and not at.zero_readout and 1 <= at.step <= 4:
-        return LegalException(*_SLOW, "a random µP readout recovers from the exponent -1/2")
-    if at.family is not UpdateFamily.SIGN_LIKE:
-        return None
-    if at.row == "u_mup" and at.role is Role.EMBEDDING:
+    """The same effects, seen where they arise: in one weight's update and its frozen input."""
+    if at.row == "u_mup" and at.role is Role.EMBEDDING and at.family in _DIFFERENCES:
         return LegalException(*_EMBEDDING_OF_U_MUP)
-    if at.aligns_slowly or at.role is Role.OUTPUT:
-        return LegalException(*_SLOW, "sign-like updates align slowly at finite width")
+    if at.role is Role.OUTPUT:
+        return _of_readouts_contribution(at)
+    if at.role is Role.HIDDEN and at.family in _DIFFERENCES and at.part in _READS_TOKENS:
+        return _of_tokens(at)
     return None
 
 
-_EMBEDDING_OF_U_MUP = (-0.65, 0.10, "u-µP's embedding learns at 1/√width by choice")
+def _of_readouts_contribution(at: Coordinates) -> LegalException | None:
+    """Beside a random readout SGD's updates of it shrink too, with the logits of the softmax.
+
+    Measured -0.17 on the MLP at widths 256-1024, and 0.00 with a zero readout.
+    """
+    if _start_of_readout(at) is not None:
+        return LegalException(*_SLOW, "a random µP readout recovers from the exponent -1/2")
+    if at.family is not _SIGN:
+        return None
+    return LegalException(*_SLOW, "sign-like updates align slowly at finite width")
+
+
+def _of_tokens(at: Coordinates) -> LegalException:
+    """One update is a sum over tokens t of terms (delta_t x_t^T), and so is what it makes of x_s.
+
+    Its own token gives x_s.x_s = n, each of N others x_t.x_s ~ sqrt(n): the root mean square falls
+    as sqrt(1 + N/n), the law of sign-like updates (ADR 16). A softmax over keys takes from their
+    gradients what all share, so that the noise of other tokens weighs more there: N is larger.
+    """
+    return LegalException(*_READS_TOKENS[at.part], "updates align slowly with single tokens")
 
 
 def _of_u_mup(at: Coordinates) -> LegalException | None:
     """u-µP's embedding moves as n^-1/2 by its authors' choice, and what is above passes it on.
 
-    Facts 2.9 (d) and 5.1: -1/2 in the embedding, measured -0.31 to -0.16 in the layers above.
+    Facts 2.9 (d) and 5.1: -1/2 in the embedding, measured -0.31 to -0.16 in the layers above; SGD
+    has the same rate, or one by which its smaller gradients make the same.
     """
-    if at.statistic is not Statistic.CHANGE or at.family is not UpdateFamily.SIGN_LIKE:
+    if at.statistic is not Statistic.CHANGE or at.family not in _DIFFERENCES:
         return None
     return LegalException(*_EMBEDDING_OF_U_MUP)

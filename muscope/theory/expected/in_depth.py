@@ -1,4 +1,4 @@
-"""Exponents of depth: pre-norm blocks of two matrices (theory/facts.md 5.4)."""
+"""Exponents of depth: pre-norm blocks of two matrices (docs/facts.md 5.4)."""
 
 from muscope.theory.expected.coordinates import Expectation, known
 from muscope.theory.rule import Switches

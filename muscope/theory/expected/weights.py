@@ -20,6 +20,7 @@ from muscope.vocabulary import Role, Statistic, TensorKind, UpdateFamily
 
 _BELOW = frozenset((Role.EMBEDDING, Role.HIDDEN, Role.VECTOR))
 _MATRICES = frozenset((Role.EMBEDDING, Role.HIDDEN, Role.OUTPUT))
+_CONTRIBUTING = _MATRICES | {Role.VECTOR}
 _SINGULAR_VALUES = {UpdateFamily.ORTHOGONAL: 0.0, UpdateFamily.ORTHOGONAL_RMS: 0.5}
 _SIZES = (Statistic.L1, Statistic.RMS)
 
@@ -49,22 +50,24 @@ def _is_zero_by_readout(at: Coordinates) -> bool:
 def gradient(at: Coordinates) -> float | None:
     """The power of a gradient's entries at initialization (facts 1).
 
-    u-µP's backward scales make them of size 1. Elsewhere those of a readout are A times hidden
-    activations of size 1; all others are A times what came back through the readout.
+    Those of a readout are A times hidden activations of size 1; all others are A times what came
+    back through the readout. u-µP's backward scales leave A out (facts 2.9).
     """
     if at.powers is None or at.role is Role.SCALAR:
         return None
-    if at.row == "u_mup":
-        return 0.0 if at.role in _MATRICES else None
+    multiplier = 0.0 if at.row == "u_mup" else at.powers.multiplier
     if at.role is Role.OUTPUT:
-        return at.powers.multiplier if at.powers.keeps_sizes else None
-    if at.role not in _BELOW or at.powers.readout is None:
+        return multiplier if at.powers.keeps_sizes else None
+    if at.role not in _BELOW or at.powers.backward is None:
         return None
-    return at.powers.multiplier + at.powers.readout
+    return multiplier + at.powers.backward
 
 
 def contribution(at: Coordinates) -> float | None:
-    """The power of |A (W_1 - W_0) x_0|: what one update makes of the input before it."""
+    """The power of |A (W_1 - W_0) x_0|: what one update makes of the input before it.
+
+    Of a bias and of a gain, which no sum is over, that of |A (b_1 - b_0)|.
+    """
     stretch = _stretch(at)
     if at.powers is None or stretch is None:
         return None
@@ -88,7 +91,7 @@ def _stretch(at: Coordinates) -> float | None:
 
 def _contribution_at(at: Coordinates) -> float | None:
     """After one step; where it is flat under µP, it stays so (facts 5.1, zero readout)."""
-    if at.step < 1 or at.role not in _MATRICES:
+    if at.step < 1 or at.role not in _CONTRIBUTING:
         return None
     exponent = contribution(at)
     stays_flat = at.row == "mup" and exponent == 0

@@ -21,15 +21,19 @@ _TABLES = {"table8": "Table 8", "table3": "Table 3", "table9": "Table 9"}
 
 @dataclass(frozen=True, slots=True)
 class Stepper:
-    """What a learning-rate rule depends on: the update family, and the form of decay."""
+    """What a rule depends on: the update family, the form of decay, and what epsilon is added to.
+
+    (`OptimizerEntry.squared_epsilon`.)
+    """
 
     family: UpdateFamily
     decay: DecayForm
+    squares_epsilon: bool = False
 
     @classmethod
     def of(cls, entry: OptimizerEntry, role: Role) -> "Stepper":
         """The optimizer's, for weights of that role."""
-        return cls(entry.family_of(role), entry.decay)
+        return cls(entry.family_of(role), entry.decay, entry.squares_epsilon(role))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,9 @@ class Form:
         rule = self.choice.theory.weight_rule(dims, stepper.family, self.choice.complete)
         if stepper.decay is DecayForm.INDEPENDENT:
             rule = replace(rule, weight_decay_factor=1.0)
-        return folded(rule, stepper) if self.is_folded else rule
+        rule = folded(rule, stepper) if self.is_folded else rule
+        power = 2 if stepper.squares_epsilon else 1
+        return replace(rule, epsilon_factor=rule.epsilon_factor**power)
 
     def wanted(self, role: OwnRole, stepper: Stepper, sizes: Sizes) -> tuple[Ratios, ...]:
         """The ratios that it allows; none where it has no rule for weights that are tied."""

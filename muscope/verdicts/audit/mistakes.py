@@ -130,7 +130,8 @@ _DECAY: tuple[tuple[Test, str], ...] = (
     (
         lambda s: s.is_found(0),
         "decay is coupled to the learning rate: the optimizer multiplies the two, so with a scaled "
-        "rate and a constant decay the shrinking of this weight depends on width",
+        "rate and a constant decay the shrinking of this weight depends on width; divide the decay "
+        "of its group by what its rate was multiplied with",
     ),
     (lambda s: s.is_found(-s.wanted), "divided where it should be multiplied, or the reverse"),
     (lambda s: s.is_found(2 * s.wanted), "scaled twice"),

@@ -13,7 +13,7 @@ from muscope.vocabulary import DecayForm, Role
 
 UNSEEN = (
     "A static audit sees neither attention scales nor residual multipliers, nor what happens after "
-    "build, such as a second initialization: a coordinate check (`muscope check`) does."
+    "build, such as a second initialization: a coordinate check of your training does."
 )
 
 
@@ -71,7 +71,7 @@ def _forms(compared: Sequence[Compared], population: Counter[str]) -> Iterator[s
         else:
             said = (
                 f"if forward() multiplies by m^{power:.2g}: a multiplier applied in forward() "
-                "cannot be seen statically, run `muscope check`"
+                "cannot be seen statically, only by a coordinate check of your training"
             )
         groups.setdefault((each.form.label, said), []).append(each.name)
     for (label, said), names in groups.items():

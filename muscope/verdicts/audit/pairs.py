@@ -97,7 +97,7 @@ def _stepper(parameter: Parameter, role: OwnRole, optimizer: str | None) -> Step
         return Stepper.of(asserted or OPTIMIZERS["adamw"], role.role)
     stepping = parameter.steppings[0]
     entry = _entry(stepping.optimizer, stepping.class_name, asserted)
-    return Stepper(entry.family, entry.decay)
+    return Stepper(entry.family, entry.decay, entry.squared_epsilon)
 
 
 def _entry(name: str | None, class_name: str, asserted: OptimizerEntry | None) -> OptimizerEntry:

@@ -16,8 +16,18 @@ def check(data: Mapping[str, Any], complaints: Complaints) -> None:
     _check_bases(data, complaints)
     for arm in data["arms"]:
         model = arm["model"]
-        if None not in model["options"].values():
-            _check_widths(data, catalogue.MODELS[model["name"]], model["options"], complaints)
+        entry = catalogue.MODELS[model["name"]]
+        if _are_right(model["options"], entry):
+            _check_widths(data, entry, model["options"], complaints)
+
+
+def _are_right(options: Mapping[str, Any], entry: catalogue.ModelEntry) -> bool:
+    """Each by itself; what is wrong with one of them the spec says."""
+    try:
+        catalogue.complete_options(options, entry.options)
+    except ValueError:
+        return False
+    return None not in options.values()
 
 
 def _check_bases(data: Mapping[str, Any], complaints: Complaints) -> None:

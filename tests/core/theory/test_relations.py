@@ -127,13 +127,36 @@ def test_attention_falls_as_the_source_says() -> None:
         for name, theory in PARAMETRIZATIONS.items()
     }
     root = {name for name, ratio in fourth.items() if ratio == pytest.approx(1 / 2)}
-    assert root == {"sp", "ntk", "mean_field", "everett", "minicpm"}
+    assert root == {"sp", "ntk", "everett", "minicpm"}
     assert {round(ratio, 9) for name, ratio in fourth.items() if name not in root} == {0.25}
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [("mean_field", {}), ("everett", {"form": "mup"}), ("everett", {"form": "mean_field"})],
+)
+def test_what_is_mup_in_other_numbers_has_its_attention(
+    name: str, given: dict[str, OptionValue]
+) -> None:
+    """Facts 2.3: the same function, so the same attention logits when heads grow."""
+    one, other = (PARAMETRIZATIONS[each] for each in (name, "mup"))
+    scale = one.attention_scale(256, 64, options(name, **given))
+    assert scale == other.attention_scale(256, 64, options("mup"))
 
 
 def test_independent_decay_is_the_same_in_every_form() -> None:
     moved = transform(rule("mup", dims(HID)), 3.0, ADAM, DecayForm.INDEPENDENT)
     assert moved.weight_decay_factor == rule("mup", dims(HID)).weight_decay_factor
+
+
+def test_decay_inside_the_trust_ratio_stays_as_large_as_the_direction() -> None:
+    """Facts 3: r = u + lambda w, so a weight 1/theta as large needs lambda theta as large."""
+    table_3 = rule("mup", dims(OUT), UpdateFamily.TRUST_RATIO, form="table3")
+    for theta in (1 / 4, 3.0):
+        moved = transform(table_3, theta, UpdateFamily.TRUST_RATIO)
+        kept = moved.weight_decay_factor * moved.init_std
+        assert kept == pytest.approx(table_3.weight_decay_factor * table_3.init_std)
+        assert moved.learning_rate_factor == table_3.learning_rate_factor
 
 
 def test_l2_decay_of_adam_has_no_symmetry_and_says_so() -> None:

@@ -71,12 +71,14 @@ SECTION: dict[str, tuple[Golden, ...]] = {
         ("mup", ADAM, {"form": "table9"}, ((OUT, 1 / 2, 1 / 16, 1 / 2, 2, 1 / 2),)),
     ),
     "2.11 and 3, µP with other optimizers": (
-        ("mup", MUON, {}, ((EMB, 1, 1, 2, 1 / 2, 1 / 4), (HID, 1, 1 / 16, 1, 1, 1))),
-        ("mup", MUON, {}, ((OUT, 1 / 4, 1 / 8, 2, 1 / 2, 1 / 4),)),
+        ("mup", MUON, {}, ((EMB, 1, 1, 2, 1 / 2, 1 / 2), (HID, 1, 1 / 16, 1, 1, 1))),
+        ("mup", MUON, {}, ((OUT, 1 / 4, 1 / 8, 2, 1 / 2, 1 / 2),)),
         ("mup", MUON_RMS, {}, ((EMB, 1, 1, 1, 1, 1 / 4), (HID, 1, 1 / 16, 1 / 2, 2, 1 / 4))),
         ("mup", MUON_RMS, {}, ((OUT, 1 / 4, 1 / 8, 1, 1, 1 / 4),)),
-        ("mup", LAMB, {}, ((HID, 1, 1 / 16, 1 / 2, 2, 1 / 4),)),
-        ("mup", LAMB, {"trust_ratio_rate": "full_rank"}, ((HID, 1, 1 / 16, 1, 1, 1 / 4),)),
+        ("mup", LAMB, {}, ((EMB, 1, 1, 1, 1, 1 / 4), (HID, 1, 1 / 16, 1 / 2, 4, 1 / 4))),
+        ("mup", LAMB, {}, ((OUT, 1 / 4, 1 / 8, 1, 1, 1 / 4),)),
+        ("mup", LAMB, {"form": "table3"}, ((OUT, 1, 1 / 32, 1, 4, 1),)),
+        ("mup", LAMB, {"trust_ratio_rate": "full_rank"}, ((HID, 1, 1 / 16, 1, 2, 1 / 4),)),
         ("mup", ADAFACTOR, {}, ((EMB, 1, 1, 1, 1, 1 / 4), (HID, 1, 1 / 16, 1 / 2, 2, 1 / 4))),
         ("mup", ADAFACTOR, {}, ((OUT, 1 / 4, 1 / 8, 1, 1, 1 / 4),)),
     ),
@@ -84,7 +86,7 @@ SECTION: dict[str, tuple[Golden, ...]] = {
         ("spectral", SGD, {}, ((EMB, 1, 1, 4, 1 / 4, 1 / 4), (HID, 1, 1 / 16, 1, 1, 1 / 4))),
         ("spectral", SGD, {}, ((OUT, 1, 1 / 64, 1 / 4, 4, 1),)),
         ("spectral", ADAM, {}, ((EMB, 1, 1, 1, 1, 1 / 4), (HID, 1, 1 / 16, 1 / 4, 4, 1 / 4))),
-        ("spectral", MUON, {}, ((HID, 1, 1 / 16, 1, 1, 1), (OUT, 1, 1 / 64, 1 / 2, 2, 4))),
+        ("spectral", MUON, {}, ((HID, 1, 1 / 16, 1, 1, 1), (OUT, 1, 1 / 64, 1 / 2, 2, 2))),
     ),
     "2.5 nanotron, as in its code": (
         ("nanotron", ADAM, {}, ((EMB, 1, 1, 1, 1, 1), (HID, 1, 1 / 16, 1, 1, 1))),
@@ -115,7 +117,7 @@ SECTION: dict[str, tuple[Golden, ...]] = {
     "2.10 Depth-µP": (
         ("depth_mup", ADAM, {}, ((EMB, 1, 1, 1, 1, 1 / 4), (HID, 1, 1 / 16, 1 / 8, 4, 1 / 8))),
         ("depth_mup", SGD, {}, ((HID, 1, 1 / 16, 1, 1 / 2, 1 / 8),)),
-        ("depth_mup", MUON, {}, ((HID, 1, 1 / 16, 1 / 2, 1, 1 / 4),)),
+        ("depth_mup", MUON, {}, ((HID, 1, 1 / 16, 1 / 2, 1, 1 / 2),)),
         ("depth_mup", MUON_RMS, {}, ((HID, 1, 1 / 16, 1 / 4, 2, 1 / 8),)),
     ),
     "2.11 CompleteP": (
@@ -123,7 +125,7 @@ SECTION: dict[str, tuple[Golden, ...]] = {
         ("complete_p", ADAM, {}, ((OUT, 1 / 4, 1 / 8, 1, 1, 1 / 4),)),
         ("complete_p", ADAM, {"alpha": 0.5}, ((HID, 1, 1 / 16, 1 / 8, 4, 1 / 8),)),
         ("complete_p", SGD, {}, ((HID, 1, 1 / 16, 4, 1 / 4, 1 / 16),)),
-        ("complete_p", MUON, {}, ((HID, 1, 1 / 16, 1, 1, 1 / 16),)),
+        ("complete_p", MUON, {}, ((HID, 1, 1 / 16, 1, 1, 1 / 4),)),
         ("complete_p", MUON_RMS, {}, ((HID, 1, 1 / 16, 1 / 2, 2, 1 / 16),)),
     ),
     "2.12 Everett": (

@@ -64,8 +64,22 @@ def test_a_batch_may_be_larger_than_the_dataset() -> None:
     assert data.batch(images(batch_size=4000)).inputs.shape == (4000, 64)
 
 
-def test_on_fresh_batches_a_member_learns_alone_what_it_learns_in_a_stack() -> None:
-    members = [run(seed=seed, steps=3, zero_readout=False, batches="fresh") for seed in (0, 1, 0)]
+@pytest.mark.parametrize("parametrization", ["mup", "u_mup"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+def test_on_fresh_batches_a_member_learns_alone_what_it_learns_in_a_stack(
+    loss: str, parametrization: str
+) -> None:
+    members = [
+        run(
+            parametrization=parametrization,
+            seed=seed,
+            steps=3,
+            zero_readout=False,
+            model_options={"loss": loss},
+            batches="fresh",
+        )
+        for seed in (0, 1, 0)
+    ]
     together = list(engine.train(members))
     for place, member in enumerate(members):
         alone = [record.progress[0].train_loss for record in engine.train([member])]

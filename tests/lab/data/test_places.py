@@ -53,6 +53,23 @@ def test_a_link_that_leaves_the_folder_is_refused(folder: Path, name: str) -> No
     assert "leads out of the datasets folder" in refusal("text_file", name)
 
 
+def test_a_link_to_itself_is_no_file(folder: Path) -> None:
+    """Until Python 3.13 it cannot even be resolved; then it is a link that leads nowhere."""
+    (folder / "loop").symlink_to("loop")
+    words = refusal("text_file", "loop")
+    assert "cannot be looked at" in words or "is not there" in words
+
+
+def test_a_file_that_may_not_be_looked_at_is_a_sentence(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", forbidden)
+    assert "which cannot be looked at" in refusal("text_file", "a.txt")
+
+
 def test_only_files_are_read(folder: Path) -> None:
     (folder / "sub").mkdir()
     os.mkfifo(folder / "pipe")

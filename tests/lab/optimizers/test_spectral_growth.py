@@ -1,4 +1,4 @@
-"""How the spectral norm of each raw update grows with width: theory/facts.md, section 3."""
+"""How the spectral norm of each raw update grows with width: docs/facts.md, section 3."""
 
 import math
 from collections.abc import Callable, Iterator
