@@ -6,7 +6,14 @@ import unicodedata
 from itertools import pairwise, product
 from typing import Annotated, Literal, Self, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from muscope import catalogue
 from muscope.catalogue import OptionValue, rules
@@ -20,6 +27,9 @@ MAX_RUNS = 2_000
 
 LARGEST_GRID = 20_000
 """What an operator may allow at most; nothing is compared or expanded beyond it."""
+
+STORED = {"stored": True}
+"""The context in which a spec is read that was checked when it was submitted."""
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
 Depth = Annotated[int, Field(ge=1, le=512)]
@@ -193,7 +203,7 @@ class StudySpec(Frozen):
         return tuple(sorted(values))
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _fits_together(self, info: ValidationInfo) -> Self:
         if self.base_width is None:
             object.__setattr__(self, "base_width", self.widths[0])
         if self.base_depth is None:
@@ -210,8 +220,9 @@ class StudySpec(Frozen):
                     raise ValueError(f"model {arm.model.name!r}: {complaint}")
         if self.run_count > LARGEST_GRID:
             raise ValueError(f"the grid has {self.run_count} runs, more than {LARGEST_GRID}")
-        self._check_rules()
-        self._check_schedules()
+        if info.context is not STORED:
+            self._check_rules()
+            self._check_schedules()
         seen: set[str] = set()
         for variant in self.variants:
             if variant.key in seen:
@@ -266,6 +277,11 @@ class RunSpec(Frozen):
     steps: Annotated[int, Field(ge=1, le=100_000)]
     record: Record = silent("activations")
     batches: Batches = silent("fixed")
+
+
+def stored(text: str) -> StudySpec:
+    """A spec that was accepted once: read as it is, whatever a later version would refuse."""
+    return StudySpec.model_validate_json(text, context=STORED)
 
 
 def canonical_json(model: BaseModel) -> str:

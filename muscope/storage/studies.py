@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from muscope import plan
 from muscope.plan import Plan
-from muscope.spec import RunSpec, StudySpec, canonical_json, digest
+from muscope.spec import RunSpec, StudySpec, canonical_json, digest, stored
 from muscope.storage import endings, events, nonfinite
 from muscope.storage.database import now
 from muscope.storage.events import moment
@@ -344,7 +344,7 @@ def _study_row(
         id=row.id,
         name=row.name,
         kind=row.kind,
-        spec=StudySpec.model_validate_json(row.spec_json),
+        spec=stored(row.spec_json),
         spec_digest=row.spec_digest,
         intent=StudyIntent(row.intent),
         state=derived_state(counts),

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from muscope import plan
 from muscope.presets.demo import demo
-from muscope.spec import StudySpec, canonical_json, digest
+from muscope.spec import StudySpec, canonical_json, digest, stored
 
 DEMO_DIGEST = "7d8dd7011265b5e109159fbfe500ef366e7a3a1b2e9e4aedc2778fd318dc5a4e"
 
@@ -158,3 +158,15 @@ def test_keys_of_variants_are_unique_and_fit_for_a_url() -> None:
     keys = [variant.key for variant in demo().variants]
     assert len(set(keys)) == len(keys)
     assert all(set(key) <= set("abcdefghijklmnopqrstuvwxyz0123456789-._+") for key in keys)
+
+
+def test_a_stored_spec_is_read_even_if_its_rules_would_be_refused_today() -> None:
+    arm = demo().arms[0].model_dump(mode="json")
+    content = data(
+        arms=[{**arm, "optimizers": [{"name": "lamb", "learning_rate": 0.01}]}],
+        parametrizations=[{"name": "mup", "options": {"form": "table3"}}],
+    )
+    assert "starts at zero" in refusal(content)
+    assert stored(json.dumps(content)).variants[0].optimizer.name == "lamb"
+    with pytest.raises(ValidationError, match="larger than every width"):
+        stored(json.dumps({**content, "base_width": 4096}))
