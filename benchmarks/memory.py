@@ -55,8 +55,8 @@ CASES = (
     Case("llama", 256, 32),
     Case("llama", 256, 32, parametrization="u_mup"),
     Case("llama", 256, 32, parametrization="u_mup", options={"precision": "fp8"}),
-    Case("resnet", 32, 16),
-    Case("resnet", 32, 16, record="full"),
+    Case("resnet", 64, 64, options={"dataset": "digits"}),
+    Case("resnet", 64, 64, record="full", options={"dataset": "digits"}),
 )
 
 

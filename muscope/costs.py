@@ -80,8 +80,9 @@ def _cost_at(model_json: str, optimizer_json: str, width: int, depth: int) -> Co
 
 
 def _input_elements(weight: catalogue.WeightEntry) -> int:
-    """What one example hands to a weight: fan_in numbers for each time that it is used."""
-    return weight.fan_in * weight.flops_per_example // (2 * weight.parameters)
+    """What one example hands to a weight: fan_in numbers for each use, or an image once."""
+    elements = weight.fan_in * weight.flops_per_example // (2 * weight.parameters)
+    return elements * weight.stride**2 // weight.kernel**2
 
 
 def rows(run: RunSpec) -> dict[TensorKind, int]:

@@ -108,6 +108,17 @@ def test_every_parametrization_has_its_page_with_its_formulas_and_options(name: 
     assert [part for part in (*rows, *options, *families) if part not in page] == []
 
 
+def test_the_readme_counts_right() -> None:
+    words = {4: "four", 13: "thirteen"}
+    text = " ".join((ROOT / "README.md").read_text().lower().split())
+    for entries, name in (
+        (catalogue.PARAMETRIZATION_ENTRIES, "[parametrizations]"),
+        (catalogue.OPTIMIZERS, "[optimizers]"),
+    ):
+        assert f"{words[len(entries)]} {name}" in text
+    assert f"[{words[len(catalogue.MODELS)]} models]" in text
+
+
 def test_the_changelog_opens_with_this_version() -> None:
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest

@@ -1,6 +1,5 @@
 """What the catalogue says of a model: its weights and activations by arithmetic."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -56,6 +55,7 @@ class WeightEntry:
     part: str = ""
     fused_fan_out: int = 0
     starts_at_zero: bool = False
+    kernel: int = 1
     stride: int = 1
 
     @property
@@ -138,7 +138,7 @@ def convolution(
     """A convolution with a square kernel that makes that many pixels of an example."""
     fan_in = channels * kernel**2
     entry = matrix(name, role, fan_out, fan_in, uses=pixels)
-    return replace(entry, kind=WeightKind.CONVOLUTION, stride=stride)
+    return replace(entry, kind=WeightKind.CONVOLUTION, kernel=kernel, stride=stride)
 
 
 def bias(of: WeightEntry) -> WeightEntry:
@@ -160,11 +160,6 @@ def gain(name: str, size: int, *, in_branch: bool) -> WeightEntry:
     """The gain of a norm: one number per channel, or one for all of them."""
     role = Role.SCALAR if size == 1 else Role.VECTOR
     return WeightEntry(name, role, 1, size, size, kind=WeightKind.GAIN, in_branch=in_branch)
-
-
-def pixels_of(entry: WeightEntry) -> int:
-    """How many pixels a convolution makes per example."""
-    return entry.flops_per_example // (2 * math.prod(entry.shape))
 
 
 def any_width(width: int, options: Options) -> str | None:

@@ -58,10 +58,9 @@ def product(entry: WeightEntry, values: Tensor, inputs: Tensor) -> Tensor:
         case WeightKind.TABLE:
             return functional.embedding(inputs, values)
         case WeightKind.CONVOLUTION:
-            channels = inputs.shape[1]
-            kernel = round((entry.fan_in // channels) ** 0.5)
-            filters = values.view(entry.fan_out, channels, kernel, kernel)
-            return functional.conv2d(inputs, filters, stride=entry.stride, padding=kernel // 2)
+            filters = values.view(entry.fan_out, -1, entry.kernel, entry.kernel)
+            padding = entry.kernel // 2
+            return functional.conv2d(inputs, filters, stride=entry.stride, padding=padding)
         case _:
             return functional.linear(inputs, values)
 
