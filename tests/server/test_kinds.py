@@ -12,14 +12,13 @@ from muscope.recording import STATISTICS, Record
 from muscope.records import Values
 from muscope.storage import measurements, studies, verdicts
 from muscope.storage.database import Database, open_database
+from muscope.verdicts.judge import judge
 from muscope.vocabulary import Statistic, TensorKind
 from muscope_server import forms, urls
 from tests.server import measured
 from tests.server.conftest import fresh
 from tests.server.running import running
 from tests.server.soup import Soup
-
-judging = pytest.importorskip("muscope.verdicts.judge", reason="judging needs numpy and scipy")
 
 
 def study_of(database: Database, record: Record) -> str:
@@ -29,7 +28,7 @@ def study_of(database: Database, record: Record) -> str:
     with database.write() as conn:
         samples = measurements.samples(conn, study_id)
         counts = studies.runs_judged(conn, study_id)
-        verdicts.save(conn, study_id, judging.judge(spec, samples, runs_judged=counts, final=True))
+        verdicts.save(conn, study_id, judge(spec, samples, runs_judged=counts, final=True))
     return study_id
 
 
