@@ -14,12 +14,14 @@ from muscope.recording import Record
 from muscope.spec import ModelSpec, OptimizerSpec, ParametrizationSpec, RunSpec, Variant
 
 MEMBERS, STEPS = 4, 2
+SMALLEST = {"resnet": 4}
+"""A width at which next to nothing is kept."""
 RATES = {"sgd": 0.1, "soap": 3e-3, "muon": 2e-2, "shampoo": 2e-2}
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A bundle of four seeds."""
+    """A bundle of seeds."""
 
     model: str
     width: int
@@ -28,12 +30,16 @@ class Case:
     parametrization: str = "mup"
     record: Record = "activations"
     options: Options = field(default_factory=dict)
+    depth: int = 2
+    members: int = MEMBERS
 
     @property
     def title(self) -> str:
         """What is unlike the default."""
         words = (self.model, f"width {self.width}", self.optimizer, self.parametrization)
         given = [f"{name} {value}" for name, value in self.options.items()]
+        given += [f"depth {self.depth}"] if self.depth != 2 else []
+        given += [f"{self.members} members"] if self.members != MEMBERS else []
         return ", ".join((*words, self.record, *given))
 
 
@@ -55,6 +61,17 @@ CASES = (
     Case("llama", 256, 32),
     Case("llama", 256, 32, parametrization="u_mup"),
     Case("llama", 256, 32, parametrization="u_mup", options={"precision": "fp8"}),
+    Case("mlp", 1024, 256, "lion"),
+    Case("mlp", 1024, 256, "adafactor"),
+    Case("mlp", 1024, 256, "soap"),
+    Case("mlp", 1024, 256, parametrization="ntk", record="standard"),
+    Case("mlp", 1024, 256, record="full"),
+    Case("gpt", 256, 16, "sophia"),
+    Case("gpt", 256, 16, depth=4),
+    Case("gpt", 256, 16, members=1),
+    Case("gpt", 256, 16, members=16),
+    Case("llama", 256, 16, record="standard"),
+    Case("llama", 256, 16, record="full"),
     Case("resnet", 64, 64, options={"dataset": "digits"}),
     Case("resnet", 64, 64, record="full", options={"dataset": "digits"}),
 )
@@ -72,14 +89,14 @@ def members(case: Case) -> list[RunSpec]:
         RunSpec(
             variant=variant,
             width=case.width,
-            depth=2,
+            depth=case.depth,
             base_width=case.width,
-            base_depth=2,
+            base_depth=case.depth,
             seed=seed,
             steps=STEPS,
             record=case.record,
         )
-        for seed in range(MEMBERS)
+        for seed in range(case.members)
     ]
 
 
@@ -100,11 +117,18 @@ def train(case: Case) -> None:
     """In the fresh process: print the peak above what a tiny bundle of the same kind left."""
     import resource
 
-    from muscope.lab import engine
+    from muscope.lab import engine, ensemble
 
     engine.set_threads(1)
-    engine.CPU_STACK_BYTES = 2**50  # all members in one stack, as on a GPU
-    tiny = Case(case.model, 64, 1, case.optimizer, case.parametrization, case.record)
+    ensemble.CPU_STACK_BYTES = 2**50  # all members in one stack, as on a GPU
+    tiny = Case(
+        case.model,
+        SMALLEST.get(case.model, 64),
+        1,
+        case.optimizer,
+        case.parametrization,
+        case.record,
+    )
     list(engine.train(members(tiny)))
     before = psutil.Process().memory_info().rss / report.MIB
     list(engine.train(members(case)))

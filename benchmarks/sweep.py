@@ -1,8 +1,8 @@
 """A learning-rate sweep of a small GPT against the loop that everybody writes, side by side.
 
 The same model, data, rates, seeds and steps. The loop trains one model after the other with
-PyTorch's modules, its fused attention and AdamW, and keeps the losses; muscope trains them as
-bundles and records its statistics too.
+PyTorch's modules, its fused attention and AdamW, and keeps the losses; muscope trains them as a
+study of learning rates does, and keeps the same.
 """
 
 import statistics
@@ -79,6 +79,7 @@ def run(width: int, rate: float, seed: int) -> RunSpec:
         base_depth=DEPTH,
         seed=seed,
         steps=STEPS,
+        record="losses",
         batches="fresh",
     )
 

@@ -14,13 +14,13 @@ from muscope.vocabulary import Statistic, TensorKind
 BYTES_PER_FLOAT = 4
 BYTES_PER_TOKEN = 8
 
-AT_HAND_OF_WEIGHT, AT_HAND_OF_ACTIVATION = 3, 1
-"""Tensors of the size of the one that is being computed, as measured (benchmarks/memory.py)."""
+ALLOCATOR = 1.2
+"""What a process takes over what is alive: holes between blocks (benchmarks/memory.py)."""
 UNIT_SCALED, FP8 = 1.5, 1.4
 """What operators with two factors, and rounded copies, keep beside the activations; measured."""
 
-POWER_ITERATIONS = 10
-"""Per recorded step and matrix, from where the last one ended (facts 6)."""
+POWER_ITERATIONS = 4
+"""Rounds of a search per recorded step and matrix, from where the last one ended (facts 6)."""
 POWER_DIRECTIONS = 4
 """Searched at once: a random matrix has many singular values close to its largest."""
 
@@ -39,7 +39,7 @@ class Cost:
     state: int
     update_flops: float
     largest_activation: int
-    largest_weight: int
+    at_hand: int
 
 
 def cost(run: RunSpec) -> Cost:
@@ -75,7 +75,7 @@ def _cost_at(model_json: str, optimizer_json: str, width: int, depth: int) -> Co
         largest_activation=max(
             entry.elements_per_example + entry.unrecorded_elements for entry in activation_entries
         ),
-        largest_weight=max(weight.parameters for weight in weight_entries),
+        at_hand=max(update.at_hand for update in updates),
     )
 
 
@@ -85,9 +85,10 @@ def _input_elements(weight: catalogue.WeightEntry) -> int:
     return elements * weight.stride**2 // weight.kernel**2
 
 
-def rows(run: RunSpec) -> dict[TensorKind, int]:
-    """Rows of every kind; there is no update at step 0."""
-    of, steps = cost(run), len(recorded_steps(run.steps))
+def rows(run: RunSpec, until: int | None = None) -> dict[TensorKind, int]:
+    """Rows of every kind, up to a step if it ended there; there is no update at step 0."""
+    last = run.steps if until is None else until
+    of, steps = cost(run), sum(step <= last for step in recorded_steps(run.steps))
     per_kind = {
         TensorKind.ACTIVATION: of.activations * steps,
         TensorKind.WEIGHT: of.weights * steps,
@@ -121,27 +122,28 @@ def _recording_flops(run: RunSpec, forward: float) -> float:
     kinds = STATISTICS[run.record]
     extra = 2 * forward if TensorKind.GRADIENT in kinds else 0.0
     if Statistic.CONTRIBUTION in kinds.get(TensorKind.WEIGHT, ()):
-        products = 2 * POWER_ITERATIONS * POWER_DIRECTIONS  # W x and its transpose
+        products = (2 * POWER_ITERATIONS + 1) * POWER_DIRECTIONS  # W x and its transpose
         matrices = 2 * products * 2 * float(cost(run).parameters)
         extra += len(recorded_steps(run.steps)) * (3 * forward + matrices)
     return extra
 
 
 def memory_bytes(run: RunSpec) -> int:
-    """Weights, gradients, the optimizer's state; activations now and at step 0; what is at hand.
+    """The most that is alive at once, and what the allocator cannot use again.
 
-    Recording keeps W_0, W_{t-1}, the first gradient and a difference; and of every weight's input
-    the first, the present and their difference. An update holds a few numbers for each of the
-    weight that it is at, the backward a few for each of its activation.
+    All the time there are weights, the optimizer's state and the activations of step 0, and where
+    weights are recorded W_0, W_{t-1} and the first gradient; with contributions the first inputs.
+    A backward holds the activations of now beside them, an update all gradients and what the update
+    of its largest weight has at hand; the one has gone when the other comes.
     """
     of, kinds = cost(run), STATISTICS[run.record]
-    copies = 6 if TensorKind.WEIGHT in kinds else 2
-    per_example = 2 * of.recorded + of.unrecorded + AT_HAND_OF_ACTIVATION * of.largest_activation
-    if Statistic.CONTRIBUTION in kinds.get(TensorKind.WEIGHT, ()):
-        per_example += 3 * of.inputs
-    activations = per_example * run.variant.model.batch_size * _copies(run)
-    weights = copies * of.parameters + of.state + AT_HAND_OF_WEIGHT * of.largest_weight
-    return round(BYTES_PER_FLOAT * (weights + activations))
+    examples = run.variant.model.batch_size * _copies(run)
+    inputs = of.inputs if Statistic.CONTRIBUTION in kinds.get(TensorKind.WEIGHT, ()) else 0
+    copies = 4 if TensorKind.WEIGHT in kinds else 1
+    kept = copies * of.parameters + of.state + (of.recorded + inputs) * examples
+    backward = (of.recorded + of.unrecorded + of.largest_activation + inputs) * examples
+    update = of.parameters + of.at_hand
+    return round(BYTES_PER_FLOAT * ALLOCATOR * (kept + max(backward, update)))
 
 
 def _copies(run: RunSpec) -> float:

@@ -1,12 +1,19 @@
 """A study trained here and now, without server, queue or database: what `muscope check` runs."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from muscope.lab import engine
+from muscope import plan
+from muscope.budget import Budget
+from muscope.lab import engine, environment
+from muscope.lab.watch import Watch
+from muscope.machine import Machine
 from muscope.plan import PlannedBundle, tensors
-from muscope.records import Sample, StepRecord
-from muscope.spec import RunSpec
+from muscope.records import Progress, Sample, StepRecord
+from muscope.spec import RunSpec, StudySpec
+from muscope.stages import Results, hopeless, next_stage
+from muscope.verdicts.transfer.losses import Trial, final_loss
 from muscope.vocabulary import Role
 
 
@@ -18,19 +25,56 @@ class Arrival:
     step: int
     samples: tuple[Sample, ...]
     losses: tuple[float, ...]
+    budget: Budget | None = None
 
 
-def train(bundles: Sequence[PlannedBundle]) -> Iterator[Arrival]:
-    """Train bundle after bundle; every step arrives as soon as it is measured."""
+def fitting(bundles: Iterable[PlannedBundle]) -> tuple[PlannedBundle, ...]:
+    """The same runs in bundles that fit into the memory that is free now."""
+    free = environment.free_bytes()
+    return tuple(piece for bundle in bundles for piece in plan.cut(bundle, free))
+
+
+def train(bundles: Sequence[PlannedBundle], machine: Machine | None = None) -> Iterator[Arrival]:
+    """Train bundle after bundle; every step arrives as soon as it is measured.
+
+    The last one of a bundle says what the bundle took, on this machine if it was measured.
+    """
     for bundle in bundles:
         roles = {entry.name: entry.role for entry in tensors(bundle.runs[0])}
-        for record in engine.train(bundle.runs):
+        watch, last = Watch(), bundle.runs[0].steps
+        for record in watch.over(engine.train(bundle.runs)):
             yield Arrival(
                 bundle=bundle,
                 step=record.step,
                 samples=tuple(_samples(record, bundle.runs, roles)),
                 losses=tuple(progress.train_loss for progress in record.progress),
+                budget=watch.budget(bundle.runs, machine) if record.step == last else None,
             )
+
+
+def sweep(spec: StudySpec) -> Iterator[tuple[PlannedBundle, tuple[Trial, ...]]]:
+    """Train a learning-rate study stage by stage; after every bundle, all trials so far."""
+    trials: list[Trial] = []
+    stages = 0
+    while runs := next_stage(spec, Results(stages, trials=trials)):
+        stages += 1
+        for bundle in fitting(plan.bundles(runs)):
+            stop = hopeless.Rule(bundle.runs) if spec.search == "adaptive" else None
+            trials.extend(_trials(bundle, stop))
+            yield bundle, tuple(trials)
+
+
+def _trials(bundle: PlannedBundle, stop: hopeless.Rule | None) -> Iterator[Trial]:
+    """Every member with its loss, infinite of those that were stopped."""
+    curves: list[list[Progress]] = [[] for _ in bundle.runs]
+    for record in engine.train(bundle.runs, stop):
+        for progress in record.progress:
+            curves[progress.member].append(progress)
+    stopped = stop.stopped if stop is not None else ()
+    for place, (run, curve) in enumerate(zip(bundle.runs, curves, strict=True)):
+        loss = final_loss([one.train_loss for one in curve], curve[-1].eval_loss)
+        loss = math.inf if place in stopped else loss
+        yield Trial(run.variant.key, run.width, run.depth, run.octave, run.seed, loss)
 
 
 def _samples(

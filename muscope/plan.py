@@ -1,6 +1,7 @@
 """A spec becomes runs, runs become bundles, and both have a cost: all by arithmetic."""
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, product
 
@@ -9,6 +10,13 @@ from muscope.catalogue import ActivationEntry
 from muscope.recording import STATISTICS
 from muscope.spec import MAX_RUNS, ModelSpec, RunSpec, StudySpec, Variant
 from muscope.vocabulary import DecayForm, Role, TensorKind, UpdateFamily
+
+USABLE = 0.9
+"""The part of free memory that a bundle may take by its plan: others take of it too."""
+
+
+FEW_STEPS = 50
+"""Of fewer the loss says how far a rate goes, not how well it trains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,7 @@ class Plan:
     """What a study will cost, before it is submitted; `cells` are the slopes to be judged.
 
     Rows in the database are its measurements, at recorded steps, and the losses of every step.
+    All of it is the most there can be when `at_most` is set: later stages leave runs out.
     """
 
     bundles: tuple[PlannedBundle, ...]
@@ -44,25 +53,28 @@ class Plan:
     loss_rows: int
     cells: int
     warnings: tuple[str, ...]
+    at_most: bool = False
 
 
 def plan(spec: StudySpec, *, max_runs: int = MAX_RUNS) -> Plan:
     """Plan a study, or raise ValueError when its grid is larger than `max_runs`."""
     if spec.run_count > max_runs:
+        rates = "learning rates, " if spec.octaves else ""
         raise ValueError(
             f"the grid has {spec.run_count} runs, at most {max_runs} are allowed; "
-            "take fewer widths, depths, seeds or variants"
+            f"take fewer widths, depths, {rates}seeds or variants"
         )
-    bundles = tuple(_bundles(spec))
+    planned = tuple(bundles(runs(spec)))
     return Plan(
-        bundles=bundles,
+        bundles=planned,
         run_count=spec.run_count,
-        largest_parameters=max(costs.cost(bundle.runs[0]).parameters for bundle in bundles),
-        flops=sum(bundle.flops for bundle in bundles),
-        measurement_rows=_over_runs(bundles, costs.rows),
+        largest_parameters=max(costs.cost(bundle.runs[0]).parameters for bundle in planned),
+        flops=sum(bundle.flops for bundle in planned),
+        measurement_rows=_over_runs(planned, costs.rows),
         loss_rows=spec.run_count * (spec.steps + 1),
-        cells=_over_runs(bundles, costs.numbers) // (len(spec.widths) * spec.seeds),
+        cells=_over_runs(planned, costs.numbers) // (len(spec.widths) * spec.seeds),
         warnings=tuple(_warnings(spec)),
+        at_most=spec.has_stages,
     )
 
 
@@ -87,15 +99,16 @@ def tensors(run: RunSpec) -> tuple[RecordedTensor, ...]:
     )
 
 
-def rows(run: RunSpec) -> int:
-    """How many measurements a run gives: one per recorded step, tensor and kind."""
-    return sum(costs.rows(run).values())
+def rows(run: RunSpec, until: int | None = None) -> int:
+    """How many measurements a run gives, up to a step: one per recorded step, tensor and kind."""
+    return sum(costs.rows(run, until).values())
 
 
 def runs(spec: StudySpec) -> Iterator[RunSpec]:
     """Every run of the grid: small widths first, so that a picture is there early."""
-    grid = product(spec.widths, spec.depths, spec.variants, range(spec.seeds))
-    for width, depth, variant, seed in grid:
+    octaves = spec.octaves or (0.0,)
+    grid = product(spec.widths, spec.depths, spec.variants, octaves, range(spec.seeds))
+    for width, depth, variant, octave, seed in grid:
         yield RunSpec(
             variant=variant,
             width=width,
@@ -106,21 +119,45 @@ def runs(spec: StudySpec) -> Iterator[RunSpec]:
             steps=spec.steps,
             record=spec.record,
             batches=spec.batches,
+            octave=octave,
+            held_out=spec.held_out,
         )
 
 
-def _bundles(spec: StudySpec) -> Iterator[PlannedBundle]:
-    """Runs of one model, optimizer, width and depth: they differ only in scalars."""
-    order = {key: number for number, key in enumerate(dict.fromkeys(map(_shape, runs(spec))))}
-    ordered = sorted(runs(spec), key=lambda run: order[_shape(run)])
+def bundles(chosen: Iterable[RunSpec]) -> Iterator[PlannedBundle]:
+    """Runs of one model, optimizer, width and depth together: they differ only in scalars."""
+    shaped = [(_shape(run), run) for run in chosen]
+    order = {key: number for number, key in enumerate(dict.fromkeys(key for key, _ in shaped))}
+    ordered = [run for _, run in sorted(shaped, key=lambda pair: order[pair[0]])]
     for _, members in groupby(ordered, key=_shape):
-        group = tuple(members)
-        yield PlannedBundle(
-            runs=group,
-            flops=len(group) * costs.flops(group[0]),
-            memory_bytes=len(group) * costs.memory_bytes(group[0])
-            + costs.batch_bytes(group[0], len(group)),
-        )
+        yield together(tuple(members))
+
+
+def together(chosen: Sequence[RunSpec]) -> PlannedBundle:
+    """Runs of one shape as a bundle, with what it costs."""
+    return PlannedBundle(
+        runs=tuple(chosen),
+        flops=len(chosen) * costs.flops(chosen[0]),
+        memory_bytes=_memory_bytes(chosen[0], len(chosen)),
+    )
+
+
+def fitting(chosen: Sequence[RunSpec], free_bytes: int) -> int:
+    """How many runs of one shape a device with so much free memory holds; one is always tried."""
+    usable, first = USABLE * free_bytes, chosen[0]
+    sizes = range(1, len(chosen) + 1)
+    return max(1, bisect_right(sizes, usable, key=lambda size: _memory_bytes(first, size)))
+
+
+def cut(bundle: PlannedBundle, free_bytes: int) -> tuple[PlannedBundle, ...]:
+    """A bundle in pieces that fit into so much free memory; as it is if it does."""
+    size = fitting(bundle.runs, free_bytes)
+    firsts = range(0, len(bundle.runs), size)
+    return tuple(together(bundle.runs[first : first + size]) for first in firsts)
+
+
+def _memory_bytes(run: RunSpec, members: int) -> int:
+    return members * costs.memory_bytes(run) + costs.batch_bytes(run, members)
 
 
 def _shape(run: RunSpec) -> tuple[str, str, str, int, int]:
@@ -160,10 +197,14 @@ def _warnings(spec: StudySpec) -> Iterator[str]:
         yield "1 seed: no interval can be given, so nothing can be judged; take at least 3 seeds"
     elif spec.seeds == 2:
         yield "2 seeds: the interval has one degree of freedom and is very wide; take at least 3"
+    if spec.stop_early and spec.seeds < 5:
+        yield "stop early: with fewer than 5 seeds there is one look only, so nothing stops"
     if len(spec.widths) < 4 or spec.widths[-1] < 8 * spec.widths[0]:
         yield "fewer than 4 widths or less than a factor 8 between them: slopes will be uncertain"
-    if spec.batches == "fresh":
+    if spec.batches == "fresh" and spec.kind == "coordinate_check":
         yield "fresh batches: what changed since step 0 contains that the batch is another one"
+    if spec.kind == "lr_transfer" and spec.steps < FEW_STEPS:
+        yield f"{spec.steps} steps: so early the largest learning rate wins; take 100 or more"
     if any(arm.model.options.get("precision") == "fp8" for arm in spec.arms):
         yield "fp8: what underflows is exactly zero, and slopes show it; record full counts it"
     if any(_is_slow_under_u_mup(variant) for variant in spec.variants):

@@ -5,8 +5,8 @@ from typing import Literal, TypeAlias
 
 from muscope.vocabulary import Statistic, TensorKind
 
-Record: TypeAlias = Literal["activations", "standard", "full"]
-"""How much a study records; each choice holds the one before it."""
+Record: TypeAlias = Literal["losses", "activations", "standard", "full"]
+"""How much a study records; each choice holds the one before it. Losses are always there."""
 
 STATISTICS: Mapping[Record, Mapping[TensorKind, tuple[Statistic, ...]]]
 
@@ -19,6 +19,7 @@ _OF_PRODUCTS = (Statistic.CONTRIBUTION, *_OF_MATRICES, *_ALIGNMENTS)
 _LOST = (Statistic.UNDERFLOW, Statistic.OVERFLOW)
 
 STATISTICS = {
+    "losses": {},
     "activations": {TensorKind.ACTIVATION: _CHANGES},
     "standard": {
         TensorKind.ACTIVATION: _STANDARD,

@@ -48,6 +48,7 @@ class Progress:
 
     member: int
     train_loss: float
+    eval_loss: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

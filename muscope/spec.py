@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import unicodedata
 from itertools import pairwise, product
 from typing import Annotated, Literal, Self, TypeAlias, TypeVar
@@ -35,8 +36,20 @@ Width = Annotated[int, Field(ge=1, le=65_536)]
 Depth = Annotated[int, Field(ge=1, le=512)]
 Batches: TypeAlias = Literal["fixed", "fresh"]
 """One batch for all steps and seeds; or one per step, in an order that the seed decides."""
+Kind: TypeAlias = Literal["coordinate_check", "lr_transfer"]
+"""Does every tensor keep its size with width; or does the best learning rate stay where it is?"""
+Search: TypeAlias = Literal["full", "adaptive"]
+"""Every learning rate at every width; or those that the smaller widths leave worth trying."""
+HeldOut = Annotated[int, Field(ge=0, le=64)]
+Octave = Annotated[float, Field(ge=-40, le=40)]
 
-Positive = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+SMALLEST_GAP = 1 / 16
+"""Octaves between learning rates: nearer ones train to the same loss."""
+FEWEST_RATES = 3
+"""An optimum needs a worse rate on either side."""
+
+LARGEST_RATE = 1e6
+Positive = Annotated[float, Field(gt=0, le=LARGEST_RATE, allow_inf_nan=False)]
 
 
 def silent(default: Entry) -> Entry:
@@ -167,11 +180,15 @@ class StudySpec(Frozen):
     In a coordinate check a seed is an initialization; the batch is the same for every seed,
     width and variant. With fresh batches a seed decides their order too. Statistics are recorded
     at steps 0 to `steps`.
+
+    A study of kind `lr_transfer` trains every variant at several learning rates, 2^octave times
+    its optimizer's own, on fresh batches, and records losses only. Its loss is that on `held_out`
+    batches after the last step; with none, that of the last training steps.
     """
 
     version: Annotated[int, Field(ge=1, le=1)] = 1
     name: Annotated[str, Field(min_length=1, max_length=120)]
-    kind: Literal["coordinate_check"] = "coordinate_check"
+    kind: Kind = "coordinate_check"
     arms: Annotated[tuple[Arm, ...], Field(min_length=1, max_length=16)]
     parametrizations: Annotated[tuple[ParametrizationSpec, ...], Field(min_length=1, max_length=32)]
     widths: Annotated[tuple[Width, ...], Field(min_length=2, max_length=64)]
@@ -182,6 +199,10 @@ class StudySpec(Frozen):
     steps: Annotated[int, Field(ge=1, le=100_000)] = 4
     record: Record = silent("activations")
     batches: Batches = silent("fixed")
+    stop_early: bool = silent(False)
+    octaves: Annotated[tuple[Octave, ...], Field(max_length=256)] = silent(())
+    search: Search = silent("full")
+    held_out: HeldOut = silent(0)
 
     @field_validator("name")
     @classmethod
@@ -202,16 +223,28 @@ class StudySpec(Frozen):
                 raise ValueError(f"the value {value} is there twice; each may be there once")
         return tuple(sorted(values))
 
+    @field_validator("octaves")
+    @classmethod
+    def _distinct_rates(cls, octaves: tuple[float, ...]) -> tuple[float, ...]:
+        for earlier, octave in pairwise(sorted(octaves)):
+            if octave - earlier < SMALLEST_GAP:
+                raise ValueError(
+                    f"{earlier:g} and {octave:g} are less than {SMALLEST_GAP:g} octaves apart; "
+                    "each learning rate may be there once"
+                )
+        return tuple(sorted(octave + 0.0 for octave in octaves))  # -0.0 and 0.0 are one rate
+
     @model_validator(mode="after")
     def _fits_together(self, info: ValidationInfo) -> Self:
+        if self.kind == "lr_transfer":
+            self._check_transfer()
+        else:
+            self._check_coordinate_check()
         if self.base_width is None:
             object.__setattr__(self, "base_width", self.widths[0])
         if self.base_depth is None:
             object.__setattr__(self, "base_depth", self.depths[0])
-        if self.base_width is not None and self.base_width > self.widths[-1]:
-            raise ValueError(f"base_width {self.base_width} is larger than every width")
-        if self.base_depth is not None and self.base_depth > self.depths[-1]:
-            raise ValueError(f"base_depth {self.base_depth} is larger than every depth")
+        self._check_bases()
         for arm in self.arms:
             for width in {*self.widths, self.base_width or 1}:
                 options = dict(arm.model.options)
@@ -229,6 +262,43 @@ class StudySpec(Frozen):
                 raise ValueError(f"the variant {variant.label} is there twice; each may be once")
             seen.add(variant.key)
         return self
+
+    def _check_bases(self) -> None:
+        if self.base_width is not None and self.base_width > self.widths[-1]:
+            raise ValueError(f"base_width {self.base_width} is larger than every width")
+        if self.base_depth is not None and self.base_depth > self.depths[-1]:
+            raise ValueError(f"base_depth {self.base_depth} is larger than every depth")
+
+    def _check_transfer(self) -> None:
+        """What a learning-rate study needs, and what is always so in it."""
+        if len(self.octaves) < FEWEST_RATES:
+            raise ValueError(
+                f"lr_transfer needs at least {FEWEST_RATES} octaves, got {len(self.octaves)}: "
+                "an optimum is told by worse learning rates on both of its sides"
+            )
+        if self.stop_early:
+            raise ValueError("stop_early is for coordinate checks; take search: adaptive")
+        for name, value in (("record", "losses"), ("batches", "fresh")):
+            if name not in self.model_fields_set:
+                object.__setattr__(self, name, value)
+            elif getattr(self, name) != value:
+                raise ValueError(f"lr_transfer has {name} {value!r} always; leave the field out")
+        for arm in self.arms:
+            for optimizer in arm.optimizers:
+                largest = optimizer.learning_rate * math.exp2(self.octaves[-1])
+                if largest > LARGEST_RATE:
+                    raise ValueError(
+                        f"optimizer {optimizer.name!r}: the largest learning rate would be "
+                        f"{largest:g}, more than {LARGEST_RATE:g}; take smaller octaves"
+                    )
+
+    def _check_coordinate_check(self) -> None:
+        """What only a learning-rate study has."""
+        for name in ("octaves", "search", "held_out"):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is for studies of kind lr_transfer")
+        if self.record == "losses":
+            raise ValueError("a coordinate check needs statistics: record at least activations")
 
     def _check_rules(self) -> None:
         """Every parametrization has a rule for every model and optimizer it meets."""
@@ -262,11 +332,20 @@ class StudySpec(Frozen):
         """Runs in the grid, as a product: nothing is expanded before this is checked."""
         optimizers = sum(len(arm.optimizers) for arm in self.arms)
         variants = optimizers * len(self.parametrizations)
-        return variants * len(self.widths) * len(self.depths) * self.seeds
+        rates = len(self.octaves) or 1
+        return variants * len(self.widths) * len(self.depths) * rates * self.seeds
+
+    @property
+    def has_stages(self) -> bool:
+        """Whether later runs depend on earlier results: then the grid is the most there can be."""
+        return self.search == "adaptive" or self.stop_early
 
 
 class RunSpec(Frozen):
-    """One model trained once: everything that decides its numbers."""
+    """One model trained once: everything that decides its numbers.
+
+    Its learning rate is 2^octave times that of its variant's optimizer.
+    """
 
     variant: Variant
     width: Width
@@ -277,6 +356,13 @@ class RunSpec(Frozen):
     steps: Annotated[int, Field(ge=1, le=100_000)]
     record: Record = silent("activations")
     batches: Batches = silent("fixed")
+    octave: Octave = silent(0.0)
+    held_out: HeldOut = silent(0)
+
+    @property
+    def learning_rate(self) -> float:
+        """The base learning rate that this run trains with."""
+        return self.variant.optimizer.learning_rate * math.exp2(self.octave)
 
 
 def stored(text: str) -> StudySpec:

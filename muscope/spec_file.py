@@ -29,6 +29,7 @@ _SENTENCES: dict[str, str] = {
     "missing": "is missing",
     "int_type": "must be a whole number, got {input}",
     "int_from_float": "must be a whole number, got {input}",
+    "bool_type": "must be true or false, got {input}",
     "float_type": "must be a number, got {input}",
     "finite_number": "must be a finite number, got {input}",
     "string_type": "must be text, got {input}",

@@ -80,6 +80,15 @@ class CellVerdict(StrEnum):
     DIVERGED = "diverged"
 
 
+class TransferVerdict(StrEnum):
+    """The judgement of one variant's best learning rate over the widths."""
+
+    TRANSFERS = "transfers"
+    DRIFTS = "drifts"
+    INCONCLUSIVE = "inconclusive"
+    NOT_BRACKETED = "not_bracketed"
+
+
 class StudyIntent(StrEnum):
     """What the user wants of a study; its state is derived from its runs."""
 
@@ -109,7 +118,10 @@ class BundleState(StrEnum):
 
 
 class RunState(StrEnum):
-    """Where a run stands. `diverged` is a result; `failed` is reserved for faults."""
+    """Where a run stands. `diverged` is a result; `failed` is reserved for faults.
+
+    `skipped` was stopped early by the rule of an adaptive search, which its note names.
+    """
 
     QUEUED = "queued"
     RUNNING = "running"

@@ -1,10 +1,14 @@
-"""A model of your own, as `muscope audit` takes it: a function of the width.
+"""A model of your own, as `muscope audit` and `muscope check` take it: a function of the width.
 
     muscope audit examples/own_model/my_model.py:build
     muscope audit examples/own_model/my_model.py:build_faulty
+    muscope check examples/own_model/my_model.py:build
+    muscope check examples/own_model/my_model.py:build_faulty
 
 `build` follows µP (Yang et al. 2022, Table 8). `build_faulty` has three mistakes in it.
 """
+
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -64,3 +68,12 @@ def build_faulty(width: int, depth: int | None = None) -> tuple[nn.Module, torch
         nn.init.normal_(weight, std=STD / m if name.startswith(("up.", "down.")) else STD)
     trained = [weight for name, weight in model.named_parameters() if "readout" not in name]
     return model, torch.optim.AdamW(trained, lr=LEARNING_RATE, eps=1e-8 / m)
+
+
+def batch(seed: int) -> tuple[Tensor, Tensor]:
+    """What `muscope check` trains on: 16 pieces of this file, and the same one letter later."""
+    letters = torch.tensor([ord(letter) % VOCABULARY for letter in Path(__file__).read_text()])
+    random = torch.Generator().manual_seed(seed)
+    starts = torch.randint(len(letters) - 65, (16,), generator=random).tolist()
+    pieces = torch.stack([letters[start : start + 65] for start in starts])
+    return pieces[:, :-1], pieces[:, 1:]

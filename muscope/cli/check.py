@@ -8,10 +8,11 @@ import typer
 
 def check(
     spec: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
-            metavar="STUDY.yaml",
-            help="The study to check, YAML or JSON; without it the demo study.",
+            metavar="STUDY.yaml | FILE.py:FUNCTION",
+            help="The study to check, YAML or JSON, or the function that builds your own model; "
+            "without it the demo study.",
             show_default=False,
         ),
     ] = None,
@@ -34,14 +35,62 @@ def check(
         ),
     ] = "",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes all cores.")] = 0,
+    stop_early: Annotated[
+        bool,
+        typer.Option(
+            "--stop-early", help="A study: train no more seeds of a variant than its verdict needs."
+        ),
+    ] = False,
+    widths: Annotated[
+        str, typer.Option(metavar="NUMBERS", help="Your model: its widths; 64,128,256,512.")
+    ] = "",
+    depths: Annotated[
+        str,
+        typer.Option(metavar="NUMBERS", help="Your model: depths, given to build as its second."),
+    ] = "",
+    seeds: Annotated[int, typer.Option(min=0, max=64, help="Your model: seeds; 0 takes 5.")] = 0,
+    steps: Annotated[
+        int, typer.Option(min=0, max=10_000, help="Your model: updates; 0 takes 4.")
+    ] = 0,
+    parametrize: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME[:OPTIONS]",
+            help="Your model: set first values, multipliers and rates by this rule.",
+        ),
+    ] = "",
+    optimizer: Annotated[
+        str, typer.Option(help="Your model: train it with this one instead of its own.")
+    ] = "",
+    lr: Annotated[
+        float, typer.Option(min=0.0, help="Your model: learning rate of --optimizer.")
+    ] = 0.0,
+    roles: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Your model: YAML or JSON that corrects roles."),
+    ] = None,
+    write_roles: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Your model: write the roles found, to start from."),
+    ] = None,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Your model: if its code raises, print where.")
+    ] = False,
 ) -> None:
     """Train a grid of widths and judge every tensor: does it grow, shrink, or keep its size?
 
     Without STUDY.yaml the demo runs: SP and µP on a transformer and an MLP,
     about a minute.
 
+    Your own model: FILE.py defines build(width) or build(width, depth=None),
+    which returns (module, optimizer), or a module with --optimizer; and
+    batch(seed), which returns (inputs, targets) or a dict. It may define
+    loss(model, batch). The file is executed as any Python program is.
+
     Examples:
       muscope check
+      muscope check my_model.py:build --widths 64,128,256,512
+      muscope check f.py --parametrize mup --optimizer adamw --lr 3e-3
       muscope check study.yaml --report report.html --csv measurements.csv
       muscope check study.yaml --fail-on grows,diverged
 
@@ -62,13 +111,36 @@ def check(
     # reading takes a second, torch takes several, and somebody may be waiting for a sign of life
     typer.echo(f"reading {spec}" if spec else "planning the demo", err=True)
     # --help must not wait for pydantic, scipy and torch
-    from muscope.cli import checking
+    from muscope.cli import checking, own_checking
     from muscope.cli.checking import Outputs
+    from muscope.cli.own_checking import Asked
     from muscope.cli.preflight import Refusal
 
+    own = Asked(
+        target=spec or "",
+        widths=widths,
+        depths=depths,
+        seeds=seeds,
+        steps=steps,
+        parametrize=parametrize,
+        optimizer=optimizer,
+        lr=lr,
+        roles=roles,
+        write_roles=write_roles,
+        traceback=traceback,
+    )
     try:
         outputs = Outputs(as_json=as_json, report=report, csv=csv)
-        code = checking.run(spec, outputs, fail_on=fail_on, threads=threads)
+        if own_checking.is_own(own.target):
+            words = checking.failing_words(fail_on)
+            checking.refuse_to_stop_early(stop_early)
+            code = own_checking.run(own, outputs, words, threads=threads)
+        else:
+            own_checking.refuse_for_study(own)
+            path = Path(spec) if spec else None
+            code = checking.run(
+                path, outputs, fail_on=fail_on, threads=threads, stop_early=stop_early
+            )
     except Refusal as refusal:
         typer.echo(f"muscope check: {refusal}", err=True)
         raise typer.Exit(2) from refusal

@@ -9,25 +9,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 
-from muscope import plan, presets, spec_file
+from muscope import budget, plan, presets, spec_file, timing
+from muscope.budget import Budget
 from muscope.catalogue import DatasetUnavailable
-from muscope.cli import cost, preflight
+from muscope.cli import cost, preflight, sweeping
 from muscope.cli.preflight import Refusal
 from muscope.cli.table import verdict_table
 from muscope.cli.training_view import TrainingView
 from muscope.plan import Plan
 from muscope.records import Sample
-from muscope.reports import csv, html
+from muscope.reports import budget_lines, csv, formats, html
 from muscope.reports.html import ReportInput, ReportRun
 from muscope.settings import Settings
 from muscope.spec import RunSpec, StudySpec, digest
+from muscope.stages import Results, next_stage
 from muscope.verdicts import acceptance
 from muscope.verdicts.types import VariantVerdict
 from muscope.vocabulary import CellVerdict, RunState
+
+if TYPE_CHECKING:
+    from muscope.in_process import Arrival  # brings torch
 
 CAN_FAIL = (
     CellVerdict.GROWS,
@@ -54,32 +59,51 @@ class Trained:
 
     samples: list[Sample] = field(default_factory=list)
     ended: list[tuple[RunSpec, float]] = field(default_factory=list)
+    budgets: list[Budget] = field(default_factory=list)
+
+    def add(self, arrival: "Arrival") -> bool:
+        """Take what a step brought; whether it was the last of its bundle."""
+        self.samples.extend(arrival.samples)
+        self.budgets.extend([arrival.budget] if arrival.budget else [])
+        is_last = arrival.step == arrival.bundle.runs[0].steps
+        if is_last:
+            self.ended.extend(zip(arrival.bundle.runs, arrival.losses, strict=True))
+        return is_last
 
     def runs_judged(self) -> dict[str, int]:
         """Runs that gave their rows, per variant."""
         return dict(Counter(run.variant.key for run, _ in self.ended))
 
 
-def run(path: Path | None, outputs: Outputs, *, fail_on: str, threads: int) -> int:
+def run(
+    path: Path | None, outputs: Outputs, *, fail_on: str, threads: int, stop_early: bool = False
+) -> int:
     """Check a study, or the demo without one, and give the exit code."""
-    words = _failing_words(fail_on)
-    spec, planned = _planned(path)
-    _can_be_written(outputs)
+    words = failing_words(fail_on)
+    spec, planned = _planned(path, stop_early=stop_early)
+    can_be_written(outputs.report, outputs.csv)
     preflight.torch_is_installed()
     for line in cost.lines(planned):
         print(line, file=sys.stderr)
+    if spec.kind == "lr_transfer":
+        if words:
+            raise Refusal("--fail-on is for coordinate checks; take --json and its verdicts")
+        return sweeping.run(spec, planned, outputs, threads=threads)
     trained, verdicts = _train(spec, planned, threads=threads)
     asked_for_demo = path is None and not words
     complaints = acceptance.complaints(spec, verdicts) if asked_for_demo else []
     _print(spec, verdicts, complaints, as_json=outputs.as_json)
     if asked_for_demo and not outputs.as_json:
         _print_demo(complaints)
+    if taken := budget.total(trained.budgets):
+        print(f"budget: {budget_lines.taken(taken)}", file=sys.stderr)
     _write(spec, trained, verdicts, outputs)
     failed = any(verdict.verdict in words for verdict in verdicts)
     return NOT_AS_HOPED if failed or complaints else AS_HOPED
 
 
-def _failing_words(text: str) -> frozenset[CellVerdict]:
+def failing_words(text: str) -> frozenset[CellVerdict]:
+    """The verdicts of --fail-on, or a refusal that names them all."""
     given = [word.strip() for word in text.split(",") if word.strip()]
     allowed = [verdict.value for verdict in CAN_FAIL]
     for word in given:
@@ -88,17 +112,25 @@ def _failing_words(text: str) -> frozenset[CellVerdict]:
     return frozenset(CellVerdict(word) for word in given)
 
 
-def _planned(path: Path | None) -> tuple[StudySpec, Plan]:
+def refuse_to_stop_early(asked: bool) -> None:
+    """Refuse --stop-early where there are no looks."""
+    if asked:
+        raise Refusal("--stop-early is for studies that are coordinate checks")
+
+
+def _planned(path: Path | None, *, stop_early: bool) -> tuple[StudySpec, Plan]:
     try:
         spec = spec_file.read(path) if path else presets.demo.demo()
+        refuse_to_stop_early(stop_early and spec.kind != "coordinate_check")
+        spec = spec.model_copy(update={"stop_early": spec.stop_early or stop_early})
         return spec, plan.plan(spec, max_runs=Settings().max_runs)
     except ValueError as error:
         raise Refusal(str(error)) from error
 
 
-def _can_be_written(outputs: Outputs) -> None:
+def can_be_written(*paths: Path | None) -> None:
     """Refuse before the training, not after it."""
-    for path in filter(None, (outputs.report, outputs.csv)):
+    for path in filter(None, paths):
         if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
             raise Refusal(f"{path} cannot be written; name a file in a folder that is there")
 
@@ -111,34 +143,42 @@ def _train(
     with TrainingView(planned, _console(sys.stderr)) as view:
         # only now torch and scipy, which take seconds: a mistake in the study is said at once
         from muscope import in_process
-        from muscope.lab import engine
-        from muscope.verdicts.judge import judge
+        from muscope.lab import calibration, engine
 
         engine.set_threads(threads)
         _fits_here(planned)
         _read_data(spec)
-        for arrival in in_process.train(planned.bundles):
-            trained.samples.extend(arrival.samples)
-            if arrival.step == spec.steps:
-                trained.ended.extend(zip(arrival.bundle.runs, arrival.losses, strict=True))
-                final = len(trained.ended) == planned.run_count
-                judged = trained.runs_judged()
-                verdicts = judge(spec, trained.samples, runs_judged=judged, final=final)
-            view.show(arrival.bundle, arrival.step, verdicts)
-    return trained, verdicts
+        machine = calibration.calibrate()
+        view.say(f"time: {formats.about(timing.study_seconds(planned, [machine]))} here")
+        stages = 0
+        while runs := next_stage(spec, Results(stages, verdicts=verdicts)):
+            stages += 1
+            view.stage(bundles := in_process.fitting(plan.bundles(runs)))
+            for arrival in in_process.train(bundles, machine):
+                if trained.add(arrival):
+                    verdicts = _judged(spec, trained, final=False)
+                view.show(arrival.bundle, arrival.step, verdicts)
+        return trained, _judged(spec, trained, final=True)
+
+
+def _judged(spec: StudySpec, trained: Trained, *, final: bool) -> tuple[VariantVerdict, ...]:
+    from muscope.verdicts.judge import judge  # as above
+
+    return judge(spec, trained.samples, runs_judged=trained.runs_judged(), final=final)
 
 
 def _fits_here(planned: Plan) -> None:
     """Refuse what this machine cannot hold: its kernel would end us, or somebody else."""
     from muscope.lab import environment  # as above
 
-    largest = max(planned.bundles, key=lambda bundle: bundle.memory_bytes)
+    alone = [plan.together(bundle.runs[:1]) for bundle in planned.bundles]
+    largest = max(alone, key=lambda bundle: bundle.memory_bytes)
     run, memory = largest.runs[0], environment.describe().memory_bytes
     if largest.memory_bytes > memory:
         raise Refusal(
-            f"the bundle of width {run.width} and depth {run.depth} needs about "
+            f"one run of width {run.width} and depth {run.depth} needs about "
             f"{largest.memory_bytes / 2**30:.1f} GiB, this machine has {memory / 2**30:.1f} GiB; "
-            "take smaller widths or batches, or fewer seeds"
+            "take smaller widths or batches"
         )
 
 

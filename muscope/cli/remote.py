@@ -9,6 +9,7 @@ import uuid
 from http.client import HTTPException
 from typing import Any
 
+from muscope.budget import Budget
 from muscope.spec_file import sentence
 
 TIMEOUT_S = 30.0
@@ -45,15 +46,23 @@ class Remote:
                 time.sleep(1.0)
         raise AssertionError("unreachable")
 
+    def plan(self, spec_json: str) -> dict[str, Any]:
+        """What a study would cost there, and how long it takes on the workers that are there."""
+        return self._call("POST", "/api/v1/plans", spec_json.encode())
+
+    def budget(self, study_id: str) -> Budget | None:
+        """What a study has taken so far, if any bundle has ended."""
+        total = self._call("GET", f"/api/v1/studies/{study_id}/budget")["total"]
+        return None if total is None else _budget(total)
+
     def study(self, study_id: str) -> dict[str, Any]:
         """A study and how far it is."""
         return self._call("GET", f"/api/v1/studies/{study_id}")
 
     def verdicts(self, study_id: str) -> list[dict[str, Any]]:
-        """The verdicts of a study."""
-        found: list[dict[str, Any]] = self._call("GET", f"/api/v1/studies/{study_id}/verdicts")[
-            "verdicts"
-        ]
+        """The verdicts of a study, of either kind."""
+        answer = self._call("GET", f"/api/v1/studies/{study_id}/verdicts")
+        found: list[dict[str, Any]] = [*answer["verdicts"], *answer["transfers"]]
         return found
 
     def _call(
@@ -81,6 +90,19 @@ class Remote:
                 f"no muscope answers at {self.url} ({reason}); start one with `muscope up`, or say "
                 "where it is with --url"
             ) from None
+
+
+def _budget(total: dict[str, Any]) -> Budget:
+    warm_up_s = float(total["first_step_s"])
+    return Budget(
+        warm_up_s=warm_up_s,
+        train_s=total["time_s"] - warm_up_s,
+        flops=total["flops"],
+        peak_bytes=total["peak_bytes"],
+        planned_s=total["planned_s"],
+        ceiling=total["ceiling"],
+        fraction=total["fraction"],
+    )
 
 
 class _UnreachableError(RemoteError):

@@ -66,9 +66,11 @@ def submit(
         spec = spec_file.read(study)
         planned = plan.plan(spec, max_runs=LARGEST_GRID)
         remote = Remote(url, token or _token_of_the_data_dir())
+        time = remote.plan(canonical_json(spec))["time"]
         created = remote.submit(canonical_json(spec))
         for line in cost.lines(planned):
             typer.echo(line)
+        typer.echo(f"time: {time}")
         typer.echo(f"study {created['id']}: {remote.url}{created['url']}")
         if wait:
             raise typer.Exit(_wait(remote, created["id"]))
@@ -96,15 +98,24 @@ def _wait(remote: "Remote", study_id: str) -> int:
     # --help must not wait for rich
     from rich.console import Console
 
+    from muscope.cli import sweeping
     from muscope.cli.table import verdict_table
+    from muscope.reports import budget_lines
+    from muscope.verdicts.transfer.types import TransferJudgement
     from muscope.verdicts.types import VariantVerdict
 
     state = _follow(remote, study_id)
-    verdicts = [VariantVerdict.model_validate(entry) for entry in _final(remote, study_id)]
+    found = _final(remote, study_id)
+    verdicts = [VariantVerdict.model_validate(entry) for entry in found if "cells" in entry]
     if verdicts:
         Console().print(verdict_table(verdicts))
+    for entry in found:
+        if "optima" in entry:
+            Console().print(sweeping.table(TransferJudgement.model_validate(entry)))
+    if taken := remote.budget(study_id):
+        typer.echo(f"budget: {budget_lines.taken(taken)}")
     typer.echo(f"study {study_id} is {state}")
-    return 0 if state == "finished" and verdicts else INCOMPLETE_EXIT
+    return 0 if state == "finished" and found else INCOMPLETE_EXIT
 
 
 def _follow(remote: "Remote", study_id: str) -> str:
@@ -118,7 +129,7 @@ def _follow(remote: "Remote", study_id: str) -> str:
         while True:
             study = remote.study(study_id)
             bar.update(task, total=study["runs"], completed=study["runs"] - _open_runs(study))
-            if not _open_runs(study):
+            if study["state"] not in ("queued", "running"):
                 return str(study["state"])
             time.sleep(POLL_S)
 

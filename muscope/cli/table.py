@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from muscope.reports import formats
+from muscope.verdicts.looks import CONFIDENCE
 from muscope.verdicts.types import DECIDING, Cell, TensorVerdict, VariantVerdict
 from muscope.vocabulary import CellVerdict, Statistic, TensorKind
 
@@ -125,11 +126,17 @@ def _legend(verdicts: Sequence[VariantVerdict]) -> Text:
     reasons = dict.fromkeys(cell.exception for cell in cells if cell.exception)
     lines = (
         "Slope of log2(size) on log2(width): 0 keeps its size, +1 doubles with every doubling;",
-        "± is half its 90 % interval over seeds.",
+        f"± is half its {_confidence(verdicts)} interval over seeds.",
         "   ".join(f"{formats.sign(verdict)} {verdict.value}" for verdict in CellVerdict),
         *(f"* legal: {reason}" for reason in reasons),
     )
     return Text("\n".join(lines), style="dim")
+
+
+def _confidence(verdicts: Sequence[VariantVerdict]) -> str:
+    """Of all intervals; where variants stopped after different looks, each in turn."""
+    found = dict.fromkeys(formats.confidence(verdict.confidence) for verdict in verdicts)
+    return " or ".join(found) or formats.confidence(CONFIDENCE)
 
 
 def _summary(verdicts: Sequence[VariantVerdict]) -> Table:

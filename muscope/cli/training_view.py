@@ -20,6 +20,7 @@ class TrainingView:
 
     def __init__(self, planned: Plan, console: Console) -> None:
         self._bundles, self._console = planned.bundles, console
+        self._stages, self._before = 0, 0.0
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -45,10 +46,20 @@ class TrainingView:
     ) -> None:
         self._live.stop()
 
+    def say(self, words: str) -> None:
+        """Print a line that stays."""
+        self._console.print(words, highlight=False, soft_wrap=True)
+
+    def stage(self, bundles: tuple[PlannedBundle, ...]) -> None:
+        """Go on with the bundles of the next stage; the bar is as long as all that may come."""
+        self._before += sum(bundle.flops for bundle in self._bundles) if self._stages else 0.0
+        self._stages, self._bundles = self._stages + 1, bundles
+
     def show(self, bundle: PlannedBundle, step: int, verdicts: Sequence[VariantVerdict]) -> None:
         """Show that a step of a bundle is done, with the verdicts so far."""
         number = self._bundles.index(bundle)
-        words = f"bundle {number + 1} of {len(self._bundles)} · {_title(bundle)}"
+        stage = f"stage {self._stages} · " if self._stages > 1 else ""
+        words = f"{stage}bundle {number + 1} of {len(self._bundles)} · {_title(bundle)}"
         if self._console.is_terminal:
             self._advance(number, step, words)
             self._live.update(Group(self._bar, so_far.table(verdicts)))
@@ -58,7 +69,7 @@ class TrainingView:
 
     def _advance(self, number: int, step: int, words: str) -> None:
         last = self._bundles[number].runs[0].steps
-        before = sum(bundle.flops for bundle in self._bundles[:number])
+        before = self._before + sum(bundle.flops for bundle in self._bundles[:number])
         done = before + self._bundles[number].flops * (step + 1) / (last + 1)
         self._bar.update(self._task, completed=done, description=f"{words} · step {step} of {last}")
 

@@ -2,85 +2,119 @@
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-from muscope.costs import BYTES_PER_FLOAT
-from muscope.lab import feed, parametrize
+from muscope.lab import allocator, parametrize
+from muscope.lab.ensemble import Ensemble, Part
 from muscope.lab.environment import device
-from muscope.lab.models import build
 from muscope.lab.probes import Reading
-from muscope.lab.stack import Outcome, Stack
-from muscope.plan import activations, weights
+from muscope.lab.stack import Outcome
 from muscope.recording import RATIOS
 from muscope.records import PLACES, Measurement, Progress, StepRecord, Values
 from muscope.spec import RunSpec
 
-CPU_STACK_BYTES = 128 * 2**20
-"""Weights and activations of a stack on a CPU: larger ones run slower, as measured on 2 cores."""
+NAN = float("nan")
+
+Stop: TypeAlias = Callable[[StepRecord], Collection[int]]
+"""Shown a record, it names the members that end with it."""
 
 
-def train(members: Sequence[RunSpec]) -> Iterator[StepRecord]:
+def train(members: Sequence[RunSpec], stop: Stop | None = None) -> Iterator[StepRecord]:
     """Train runs of identical shape as one stacked model; yield a record at steps 0..steps.
 
     Step t is the forward after t updates. Values that are not finite are results: they are
-    yielded, and the other members go on undisturbed.
+    yielded, and the other members go on undisturbed. `stop` is shown each record while
+    steps follow, and names members that end with it: later records hold nothing of them.
     """
     _check_same_shape(members)
-    return _train(tuple(members))
+    return _train(tuple(members), stop)
 
 
 def set_threads(count: int) -> None:
-    """Compute with that many threads; 0 takes all cores."""
+    """Compute with that many threads, 0 takes all cores; keep the memory that a step needs."""
     torch.set_num_threads(count or os.cpu_count() or 1)
+    allocator.keep_freed()
 
 
-def _train(members: tuple[RunSpec, ...]) -> Iterator[StepRecord]:
-    stacks = _stacks(members)
-    last = members[0].steps
+def _train(members: tuple[RunSpec, ...], stop: Stop | None) -> Iterator[StepRecord]:
+    """On a GPU one step behind, so that it has work while the host reads."""
+    ensemble, last, lag = Ensemble(members), members[0].steps, int(device().type == "cuda")
+    waiting: deque[_Transfer] = deque()
+    left = list(range(len(members)))
     for step in range(last + 1):
-        outcomes = [stack.measure() if step == last else stack.advance() for stack in stacks]
-        yield _record(step, outcomes)
+        parts = ensemble.measure() if step == last else ensemble.advance()
+        waiting.append(_Transfer(step, parts))
+        if len(waiting) > lag and step != last:
+            record = waiting.popleft().record(left)
+            ensemble.leave_out(_diverged(record))
+            stopped = stop(record) if stop is not None else ()
+            left = [place for place in left if place not in stopped]
+            if stopped and left:
+                ensemble.drop(stopped)
+            yield record
+            if not left:
+                return
+    held_out = _held_out(ensemble, members[0])
+    while waiting:
+        yield waiting.popleft().record(left, held_out if len(waiting) == 0 else {})
 
 
-def _stacks(members: tuple[RunSpec, ...]) -> list[Stack]:
-    """The members in stacks of nearly equal size."""
-    run = members[0]
-    spec = run.variant.model
-    model = build(spec.name, run.width, run.depth, dict(spec.options))
-    size = _stack_size(members)
-    groups = [members[first : first + size] for first in range(0, len(members), size)]
-    return [Stack(model, feed.of(group), group) for group in groups]
+def _held_out(ensemble: Ensemble, run: RunSpec) -> dict[int, float]:
+    return ensemble.held_out_losses(run.held_out) if run.held_out else {}
 
 
-def _stack_size(members: tuple[RunSpec, ...]) -> int:
-    """How many members are stepped together: all of them on a GPU, what stays fast on a CPU."""
-    if device().type == "cuda":
-        return len(members)
-    run = members[0]
-    batch_size = run.variant.model.batch_size
-    elements = sum(weight.parameters for weight in weights(run)) + sum(
-        entry.elements_per_example * batch_size for entry in activations(run)
-    )
-    most = max(1, CPU_STACK_BYTES // (BYTES_PER_FLOAT * elements))
-    return math.ceil(len(members) / math.ceil(len(members) / most))
+def _diverged(record: StepRecord) -> list[int]:
+    return [entry.member for entry in record.progress if math.isnan(entry.train_loss)]
 
 
-def _record(step: int, outcomes: list[Outcome]) -> StepRecord:
-    """Everything crosses to the host here, in one copy."""
-    readings = outcomes[0].readings
-    table = torch.cat([_columns(outcome) for outcome in outcomes]).tolist()
-    return StepRecord(
-        step=step,
-        measurements=tuple(
-            Measurement(member, reading.tensor, reading.kind, values)
-            for member, row in enumerate(table)
-            for reading, values in zip(readings, _values(readings, row), strict=True)
-        ),
-        progress=tuple(Progress(member, row[0]) for member, row in enumerate(table)),
-    )
+class _Transfer:
+    """What a step gave, on its way to the host in one copy."""
+
+    def __init__(self, step: int, parts: Sequence[Part]) -> None:
+        self._step, self._readings = step, parts[0].outcome.readings
+        self._places = [place for part in parts for place in part.places]
+        table = torch.cat([_columns(part.outcome) for part in parts])
+        self._table, self._arrived = _on_its_way(table)
+
+    def record(
+        self, members: Sequence[int], held_out: Mapping[int, float] | None = None
+    ) -> StepRecord:
+        """As everyone reads it, of these members; of those left out every number is nan."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        rows = dict(zip(self._places, self._table.tolist(), strict=True))
+        lost = [NAN] * self._table.shape[1]
+        table = [(place, rows.get(place, lost)) for place in members]
+        return StepRecord(
+            step=self._step,
+            measurements=tuple(
+                Measurement(member, reading.tensor, reading.kind, values)
+                for member, row in table
+                for reading, values in zip(
+                    self._readings, _values(self._readings, row), strict=True
+                )
+            ),
+            progress=tuple(
+                Progress(member, row[0], held_out.get(member, NAN) if held_out else None)
+                for member, row in table
+            ),
+        )
+
+
+def _on_its_way(table: Tensor) -> tuple[Tensor, "torch.cuda.Event | None"]:
+    """The table on the host, and what to wait for before it is read."""
+    if table.device.type != "cuda":
+        return table, None
+    host = torch.empty(table.shape, dtype=table.dtype, pin_memory=True)
+    host.copy_(table, non_blocking=True)
+    arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    arrived.record()
+    return host, arrived
 
 
 def _columns(outcome: Outcome) -> Tensor:
@@ -128,4 +162,5 @@ def _shape(run: RunSpec) -> dict[str, object]:
         "steps": run.steps,
         "record": run.record,
         "batches": run.batches,
+        "held_out": run.held_out,
     }

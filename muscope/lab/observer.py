@@ -5,14 +5,17 @@ Everything is reduced on the device to columns (members,); nothing crosses to th
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.func import vmap
 
 from muscope.catalogue import WeightEntry, WeightKind
 from muscope.lab import precision, probes
+from muscope.lab.members import Chosen, of_tensors
 from muscope.lab.models.operators import product
 from muscope.lab.probes import Reading
 from muscope.lab.spectra import Spectra
@@ -49,7 +52,9 @@ class Observer:
         self._contributing_vectors = _contributing_vectors(entries)
         self._spectra = Spectra()
         self._first: Seen | None = None
+        self._is_at_start = True
         self._before: Tensors = {}
+        self._drifted: _Drift | None = None
 
     @property
     def needs_gradients(self) -> bool:
@@ -64,23 +69,41 @@ class Observer:
 
     def before_update(self, weights: Tensors) -> None:
         """Remember what the next update starts from; updates make new tensors."""
+        self._is_at_start = False
         self._before = dict(weights) if TensorKind.UPDATE in STATISTICS[self._record] else {}
+
+    def select(self, chosen: Chosen) -> "Observer":
+        """An observer of these members, which has seen of them what this one has."""
+        found = Observer(self._record, self._entries, of_tensors(self._multipliers, chosen))
+        found._is_at_start = self._is_at_start
+        found._before = of_tensors(self._before, chosen)
+        found._spectra = self._spectra.select(chosen)
+        if self._first is not None:
+            parts = (getattr(self._first, part.name) for part in fields(Seen))
+            found._first = Seen(*(of_tensors(part, chosen) for part in parts))
+        return found
 
     def observe(self, seen: Seen) -> tuple[Reading, ...]:
         """The statistics of a step, in the order of `plan.tensors`."""
-        left_out = SINCE_START if self._first is None else ()
-        first = self._first = self._first or self._kept(seen)
-        return tuple(
+        left_out = SINCE_START if self._is_at_start else ()
+        first = self._first or self._kept(seen)
+        readings = tuple(
             reading
             for kind, statistics in STATISTICS[self._record].items()
             for reading in self._readings(
                 kind, tuple(name for name in statistics if name not in left_out), seen, first
             )
         )
+        self._drifted = None
+        self._first = first  # a step that failed is observed again, as the first if it was
+        return readings
 
     def _kept(self, seen: Seen) -> Seen:
         """What later steps are compared with; the rest would only take memory."""
-        return seen if TensorKind.WEIGHT in STATISTICS[self._record] else Seen(seen.activations)
+        if TensorKind.WEIGHT not in STATISTICS[self._record]:
+            return Seen(seen.activations)
+        # Whose dictionaries these are may empty them.
+        return Seen(*(dict(getattr(seen, part.name)) for part in fields(Seen)))
 
     def _readings(
         self, kind: TensorKind, wanted: tuple[Statistic, ...], now: Seen, first: Seen
@@ -100,7 +123,7 @@ class Observer:
     ) -> Iterator[Reading]:
         for name, values in now.weights.items():
             found = probes.sizes(values, first.weights[name], wanted)
-            found |= precision.lost(TensorKind.WEIGHT, values, wanted)
+            found |= _lost(TensorKind.WEIGHT, values, wanted, found)
             found |= self._spectral(TensorKind.WEIGHT, name, values, wanted)
             if Statistic.CONTRIBUTION in wanted:
                 found |= self._effects(name, now, first, wanted)
@@ -133,20 +156,31 @@ class Observer:
         if name not in now.inputs:
             return {}
         apply = vmap(partial(product, entry))
-        start, inputs = (_wide(inputs[name]) for inputs in (first.inputs, now.inputs))
+        start = _wide(first.inputs[name])
         frozen = apply(moved, start)  # (members, n, fan_out)
-        found = {Statistic.CONTRIBUTION: self._effective(name, probes.mean_abs(frozen))}
+        sizes = probes.sizes(frozen, frozen, (Statistic.L1, Statistic.RMS))
+        found = {Statistic.CONTRIBUTION: self._effective(name, sizes[Statistic.L1])}
         # One-hot inputs have nothing to align with.
         if Statistic.ALIGN_W not in wanted or entry.kind is WeightKind.TABLE or entry.fan_in == 1:
             return found
-        drifted = inputs - start
+        drift = self._drift(start, _wide(now.inputs[name]))
         weight = first.weights[name]
+        of_weight, of_moved = probes.rms(weight), probes.rms(moved)
         align = partial(_alignment, math.log(entry.fan_in))
+        drifted = (apply(factor, drift.values) for factor in (weight, moved))
         return found | {
-            Statistic.ALIGN_W: align(frozen, moved, start),
-            Statistic.ALIGN_X: align(apply(weight, drifted), weight, drifted),
-            Statistic.ALIGN_WX: align(apply(moved, drifted), moved, drifted),
+            Statistic.ALIGN_W: align(sizes[Statistic.RMS], of_moved, drift.of_start),
+            Statistic.ALIGN_X: align(probes.rms(next(drifted)), of_weight, drift.size),
+            Statistic.ALIGN_WX: align(probes.rms(next(drifted)), of_moved, drift.size),
         }
+
+    def _drift(self, start: Tensor, now: Tensor) -> "_Drift":
+        """What became of an input; queries, keys and values ask one after the other for theirs."""
+        at = (now.data_ptr(), now.shape, now.stride())
+        if self._drifted is None or self._drifted.at != at:
+            values = now - start
+            self._drifted = _Drift(at, values, probes.rms(values), probes.rms(start))
+        return self._drifted
 
     def _effective(self, name: str, size: Tensor) -> Tensor:
         """The size of A W from that of W; what is 1 for every member has no multiplier."""
@@ -171,13 +205,21 @@ def _is_bias_of_keys(entry: WeightEntry) -> bool:
     return entry.kind is WeightKind.BIAS and entry.part == "attention.k"
 
 
+class _Drift(NamedTuple):
+    """x_t - x_0 of an input that lies at an address, its RMS, and that of x_0."""
+
+    at: tuple[object, ...]
+    values: Tensor
+    size: Tensor
+    of_start: Tensor
+
+
 def _alignment(log_fan_in: float, outputs: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
     """log_{fan_in}(RMS(W x) / (RMS(W) RMS(x))): 1/2 independent, 1 aligned (facts 6).
 
     Not finite where a factor is exactly zero.
     """
-    growth = probes.rms(outputs) / (probes.rms(weight) * probes.rms(inputs))
-    return growth.log() / log_fan_in
+    return (outputs / (weight * inputs)).log() / log_fan_in
 
 
 def _wide(inputs: Tensor) -> Tensor:
@@ -190,4 +232,17 @@ def _of_sizes(
 ) -> Iterator[Reading]:
     for name, values in now.items():
         found = probes.sizes(values, first[name], wanted)
-        yield probes.reading(kind, name, found | precision.lost(kind, values, wanted))
+        yield probes.reading(kind, name, found | _lost(kind, values, wanted, found))
+
+
+def _lost(
+    kind: TensorKind,
+    values: Tensor,
+    wanted: tuple[Statistic, ...],
+    found: Mapping[Statistic, Tensor],
+) -> dict[Statistic, Tensor]:
+    """The fractions that a format loses; nan where a number is, as all else that is found there."""
+    return {
+        name: torch.where(found[Statistic.MAX_ABS].isnan(), math.nan, fraction)
+        for name, fraction in precision.lost(kind, values, wanted).items()
+    }

@@ -49,9 +49,34 @@ class Target:
         return cls(Path(path), function)
 
 
+@dataclass(frozen=True, slots=True)
+class OwnFile:
+    """What a user's file defines: what builds the model, and perhaps its batch and its loss."""
+
+    build: Callable[..., object]
+    batch: Callable[..., object] | None = None
+    loss: Callable[..., object] | None = None
+
+
 def load(target: Target) -> Callable[..., object]:
     """The function of the user's file, which is executed; its folder can be imported from."""
+    return _function(_module(target.path), target)
+
+
+def open_file(target: Target) -> OwnFile:
+    """The function of the user's file with its functions `batch` and `loss`, if it has them."""
     module = _module(target.path)
+    build = _function(module, target)
+    return OwnFile(build, _beside(module, "batch"), _beside(module, "loss"))
+
+
+def _beside(module: ModuleType, name: str) -> Callable[..., object] | None:
+    """A function of that name; a number called batch, or a loss module, is something else."""
+    value = getattr(module, name, None)
+    return value if callable(value) and not isinstance(value, nn.Module | type) else None
+
+
+def _function(module: ModuleType, target: Target) -> Callable[..., object]:
     function = getattr(module, target.function, None)
     if function is None:
         names = [name for name, value in vars(module).items() if inspect.isfunction(value)]
@@ -74,13 +99,13 @@ def _module(path: Path) -> ModuleType:
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    with _users_code(f"{path} cannot be imported"):
+    with users_code(f"{path} cannot be imported"):
         spec.loader.exec_module(module)
     return module
 
 
 @contextlib.contextmanager
-def _users_code(what: str) -> Iterator[None]:
+def users_code(what: str) -> Iterator[None]:
     """The user's code may print, exit or raise anything: stdout is ours, and one sentence is."""
     try:
         with contextlib.redirect_stdout(sys.stderr):
@@ -104,16 +129,18 @@ def build_all(
     """The facts of the model at every width; OwnModelError where they cannot be compared."""
     models = []
     for number, width in enumerate(widths, start=1):
-        tell(f"building at {_size(width, depth)} ({number} of {len(widths)})")
+        tell(f"building at {size_in_words(width, depth)} ({number} of {len(widths)})")
         models.append(built(build, width, depth))
-    _comparable(models)
+    comparable(models)
     return models
 
 
 def built(build: Callable[..., object], width: int, depth: int | None) -> Built:
     """The facts at one size, its small random tensors measured over several builds."""
-    first = _once(build, width, depth, seed=0)
-    others = [_once(build, width, depth, seed=seed).by_name() for seed in range(1, _builds(first))]
+    first = built_once(build, width, depth, seed=0)
+    others = [
+        built_once(build, width, depth, seed=seed).by_name() for seed in range(1, _builds(first))
+    ]
     parameters = tuple(_over(parameter, others) for parameter in first.parameters)
     return replace(first, parameters=parameters)
 
@@ -131,13 +158,24 @@ def _over(parameter: Parameter, others: Sequence[dict[str, Parameter]]) -> Param
     return replace(parameter, values=pooled((parameter.values, *again)))
 
 
-def _once(build: Callable[..., object], width: int, depth: int | None, *, seed: int) -> Built:
-    size = _size(width, depth)
+def model(
+    build: Callable[..., object], width: int, depth: int | None, *, seed: int
+) -> tuple[nn.Module, list[torch.optim.Optimizer]]:
+    """The module and its optimizers at one size, with that seed."""
+    size = size_in_words(width, depth)
     torch.manual_seed(seed)
-    with _users_code(f"build raised at {size}"):
+    with users_code(f"build raised at {size}"):
         made = build(width) if depth is None else build(*_with_depth(build, width, depth))
-    module, optimizers = _parts(made, size)
-    with _users_code(f"the model at {size} cannot be read"):
+    return parts(made, size)
+
+
+def built_once(
+    build: Callable[..., object], width: int, depth: int | None, *, seed: int = 0
+) -> Built:
+    """The facts at one size, of a single build."""
+    size = size_in_words(width, depth)
+    module, optimizers = model(build, width, depth, seed=seed)
+    with users_code(f"the model at {size} cannot be read"):
         steppings, strangers = own_optimizer.steppings(module, optimizers)
         parameters = own_parameters.read(module, steppings)
     if not parameters:
@@ -153,7 +191,7 @@ def _with_depth(build: Callable[..., object], width: int, depth: int) -> tuple[i
     return width, depth
 
 
-def _parts(made: object, size: str) -> tuple[nn.Module, list[torch.optim.Optimizer]]:
+def parts(made: object, size: str) -> tuple[nn.Module, list[torch.optim.Optimizer]]:
     """(module, optimizers) of what build returned: a module, or one with its optimizer or list."""
     module, held = made if isinstance(made, tuple) and len(made) == 2 else (made, [])
     optimizers: list[Any] = list(held) if isinstance(held, list | tuple) else [held]
@@ -162,7 +200,8 @@ def _parts(made: object, size: str) -> tuple[nn.Module, list[torch.optim.Optimiz
             f"build returned {_kind(made)} at {size}; it must return an nn.Module, or "
             "(module, optimizer)"
         )
-    return module, optimizers
+    # what torch.compile wraps is the module that its names are about
+    return getattr(module, "_orig_mod", module), optimizers
 
 
 def _is_optimizer(value: object) -> bool:
@@ -176,7 +215,8 @@ def _kind(made: object) -> str:
     return type(made).__name__
 
 
-def _comparable(models: Sequence[Built]) -> None:
+def comparable(models: Sequence[Built]) -> None:
+    """OwnModelError where models of several widths differ in more than shapes, or not in them."""
     first, *others = models
     for other in others:
         _same_names(first, other)
@@ -192,8 +232,8 @@ def _same_names(one: Built, other: Built) -> None:
     if different:
         shown = ", ".join(different[:3]) + (", …" if len(different) > 3 else "")
         raise OwnModelError(
-            f"the parameters at {_size(one.width, one.depth)} and "
-            f"{_size(other.width, other.depth)} have different names ({shown}): only their "
+            f"the parameters at {size_in_words(one.width, one.depth)} and "
+            f"{size_in_words(other.width, other.depth)} have different names ({shown}): only their "
             "shapes may depend on width"
         )
     for name, parameter in mine.items():
@@ -206,5 +246,6 @@ def _same_names(one: Built, other: Built) -> None:
         raise OwnModelError("build returns an optimizer at some widths only")
 
 
-def _size(width: int, depth: int | None) -> str:
+def size_in_words(width: int, depth: int | None) -> str:
+    """`width 64, depth 2`."""
     return f"width {width}" if depth is None else f"width {width}, depth {depth}"

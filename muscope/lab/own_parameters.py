@@ -69,6 +69,7 @@ def _parameter(
         multiplier=multiplier,
         owner_fan_in=_owner_fan_in(first),
         complaint=complaint,
+        origin=type(first.owner).__module__,
     )
 
 

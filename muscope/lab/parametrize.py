@@ -1,5 +1,7 @@
 """From a run to numbers: the rule of every weight, its first values, its scalars for the update."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -51,17 +53,32 @@ def residual_multiplier(run: RunSpec) -> float:
     return catalogue_rules.residual_multiplier(_choice(run), *_model(run), _size(run))
 
 
-def initial(weight: WeightEntry, rule: WeightRule, *, seed: int) -> Tensor:
-    """start / multiplier + N(0, init_std^2), the draws from a stream of the weight's own.
+def stacked(entry: WeightEntry, rules: Sequence[WeightRule], *, seeds: Sequence[int]) -> Tensor:
+    """The first values of one weight of several members, (members, *shape): a seed draws once."""
+    draws = {seed: draw(entry, seed) for seed in set(seeds)}
+    return torch.stack(
+        [scaled(entry, rule, draws[seed]) for rule, seed in zip(rules, seeds, strict=True)]
+    )
+
+
+def initial(entry: WeightEntry, rule: WeightRule, *, seed: int) -> Tensor:
+    """start / multiplier + N(0, init_std^2)."""
+    return scaled(entry, rule, draw(entry, seed))
+
+
+def draw(entry: WeightEntry, seed: int) -> Tensor:
+    """Standard normal numbers in the shape of a weight, from a stream of its own.
 
     The stream is decided by seed and name: parametrizations of equal shape scale the same draws,
     and one weight more or less changes no other.
     """
-    start = torch.full(weight.shape, weight.start / rule.multiplier)
-    if rule.init_std == 0:
-        return start
-    generator = streams.generator(f"init:{seed}:{weight.name}")
-    return start + torch.randn(weight.shape, generator=generator) * rule.init_std
+    return torch.randn(entry.shape, generator=streams.generator(f"init:{seed}:{entry.name}"))
+
+
+def scaled(entry: WeightEntry, rule: WeightRule, draws: Tensor) -> Tensor:
+    """The first values that a rule makes of the draws."""
+    start = entry.start / rule.multiplier
+    return start + draws * rule.init_std if rule.init_std else torch.full(entry.shape, start)
 
 
 def _model(run: RunSpec) -> tuple[str, Options]:

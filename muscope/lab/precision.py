@@ -19,8 +19,10 @@ import torch
 from torch import Tensor
 
 from muscope.catalogue import MODELS, WeightEntry, WeightKind
+from muscope.lab import probes
 from muscope.lab.environment import device
 from muscope.lab.models.operators import Product, product
+from muscope.lab.probes import Comparison
 from muscope.spec import RunSpec
 from muscope.vocabulary import Role, Statistic, TensorKind
 
@@ -58,39 +60,49 @@ def rounded(values: Tensor, to: Format) -> Tensor:
 
 def overflow(values: Tensor, to: Format) -> Tensor:
     """The fraction of numbers beyond the largest: (members, ...) to (members,)."""
-    return _fraction(values, lambda size: size > to.largest)
+    beyond, zeros = probes.counts(values, (_beyond(to), _ZERO))
+    return _fraction(values, beyond, zeros)
 
 
 def subnormal(values: Tensor, to: Format) -> Tensor:
     """The fraction that keeps fewer digits, from the smallest number to the smallest normal."""
-    return _fraction(values, lambda size: (size >= to.smallest) & (size < to.smallest_normal))
+    borders = ((torch.lt, to.smallest_normal), (torch.lt, to.smallest), _ZERO)
+    below, tiny, zeros = probes.counts(values, borders)
+    return _fraction(values, below - tiny, zeros)
 
 
 def underflow(values: Tensor, to: Format) -> Tensor:
     """The fraction that rounds to zero, up to half the smallest number."""
-    return _fraction(values, lambda size: size <= to.smallest / 2)
+    rounded_away, zeros = probes.counts(values, (_tiny(to), _ZERO))
+    return _fraction(values, rounded_away - zeros, zeros)
 
 
 def lost(kind: TensorKind, values: Tensor, wanted: Sequence[Statistic]) -> dict[Statistic, Tensor]:
     """Of the statistics of a tensor those two that its kind's format decides, each (members,)."""
-    return {name: _LOST[name](values, FORMATS[kind]) for name in wanted if name in _LOST}
+    if Statistic.UNDERFLOW not in wanted:
+        return {}
+    to = FORMATS[kind]
+    rounded_away, beyond, zeros = probes.counts(values, (_tiny(to), _beyond(to), _ZERO))
+    return {
+        Statistic.UNDERFLOW: _fraction(values, rounded_away - zeros, zeros),
+        Statistic.OVERFLOW: _fraction(values, beyond, zeros),
+    }
 
 
-_LOST: Mapping[Statistic, Callable[[Tensor, Format], Tensor]] = {
-    Statistic.UNDERFLOW: underflow,
-    Statistic.OVERFLOW: overflow,
-}
+_ZERO: Comparison = (torch.le, 0.0)
 
 
-def _fraction(values: Tensor, counts: Callable[[Tensor], Tensor]) -> Tensor:
-    """Of what is not exactly zero, so that zeros from a mask hide nothing; 0 of nothing.
+def _tiny(to: Format) -> Comparison:
+    return torch.le, to.smallest / 2
 
-    (members, ...) to (members,), float64.
-    """
-    size = values.flatten(1).abs()
-    there = size != 0
-    found = (counts(size) & there).sum(1).double()
-    return found / there.sum(1).clamp(min=1)
+
+def _beyond(to: Format) -> Comparison:
+    return torch.gt, to.largest
+
+
+def _fraction(values: Tensor, counted: Tensor, zeros: Tensor) -> Tensor:
+    """Of what is not exactly zero, so that zeros from a mask hide nothing; 0 of nothing."""
+    return counted / (values[0].numel() - zeros).clamp(min=1.0)
 
 
 class _Rounding(torch.autograd.Function):

@@ -1,17 +1,33 @@
 """How large a tensor is, per member of a stack; every number is in float64.
 
-Right to a relative 1e-6: float32 sums stay short or pairwise. rms is infinite beyond 1e19 and too
-small below 1e-19, zero at 1e-23: squares that float32 cannot hold. Scaling them first would take
-four times as long.
+Right to a relative 1e-6: float32 sums stay short or pairwise. rms is infinite where squares add up
+beyond 3e38, from 1e19 on in a single number and from 1e15 on in the largest tensors; below 1e-19 it
+is too small, zero at 1e-23. Scaling them first would take more passes.
+
+A sum is no slower than memory; a copy of a large tensor is, because its pages are new. So tensors
+are read in pieces that a core's cache holds, in the order of memory, whatever their layout, and
+every piece is written to the same scratch.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
 from muscope.vocabulary import Statistic, TensorKind
+
+PIECE = 2**18
+"""Numbers that are read at once on a CPU, 1 MiB: of fewer the calls cost more than the reading, of
+many more they leave the cache."""
+SHORT, LONG = 32, 1024
+"""Rows of at least the one are fast to add up; in longer ones than the other equal numbers, whose
+roundings are equal too, cost float32 more than a millionth."""
+
+Comparison: TypeAlias = tuple[Callable[..., Tensor], float]
+"""torch.le, torch.gt or the like, and what a size is compared with."""
 
 
 class Reading(NamedTuple):
@@ -23,48 +39,131 @@ class Reading(NamedTuple):
     values: Tensor
 
 
-def rms(now: Tensor) -> Tensor:
-    """sqrt(mean x^2): (members,)."""
-    # The norm of a row is faster than a sum of squares; the rows are added up in float64.
-    rows = torch.linalg.vector_norm(now, dim=-1).flatten(1).double()  # (members, rows)
-    found: Tensor = (rows.square().mean(1) / now.shape[-1]).sqrt()
-    return found
-
-
-def mean_abs(now: Tensor) -> Tensor:
-    """mean |x|: (members,)."""
-    return now.flatten(1).abs().mean(1).double()
-
-
-def _mean(now: Tensor) -> Tensor:
-    return now.flatten(1).mean(1).double()
-
-
-def _max_abs(now: Tensor) -> Tensor:
-    # amax hands a nan on, which a maximum is when any of its numbers is none
-    return now.flatten(1).abs().amax(1).double()
-
-
-_SIZES: Mapping[Statistic, Callable[[Tensor], Tensor]] = {
-    Statistic.L1: mean_abs,
-    Statistic.RMS: rms,
-    Statistic.MEAN: _mean,
-    Statistic.MAX_ABS: _max_abs,
-}
-
-
 def sizes(now: Tensor, first: Tensor, statistics: Sequence[Statistic]) -> dict[Statistic, Tensor]:
     """Of these statistics the sizes and the change since `first`, each (members,).
 
     Tensors of lower precision are measured in float32: sums of theirs would round to their digits.
     """
-    now, first = now.float(), first.float()
-    found = {name: _SIZES[name](now) for name in statistics if name in _SIZES}
-    if Statistic.CHANGE in statistics:
-        found[Statistic.CHANGE] = mean_abs(now - first)
-    return found
+    wanted = tuple(name for name in _SIZES if name in statistics)
+    if not wanted:
+        return {}
+    tensors = (now, first) if Statistic.CHANGE in wanted else (now,)
+    found = [torch.stack(_of_piece(wanted, *piece)) for piece in _pieces(*tensors)]
+    columns = found[0].double() if len(found) == 1 else _joined(wanted, torch.stack(found).double())
+    return dict(zip(wanted, columns * _factors(wanted, now[0].numel(), now.device), strict=True))
+
+
+def rms(now: Tensor) -> Tensor:
+    """sqrt(mean x^2): (members,)."""
+    return sizes(now, now, (Statistic.RMS,))[Statistic.RMS]
+
+
+def mean_abs(now: Tensor) -> Tensor:
+    """mean |x|: (members,)."""
+    return sizes(now, now, (Statistic.L1,))[Statistic.L1]
+
+
+def counts(values: Tensor, comparisons: Sequence[Comparison]) -> list[Tensor]:
+    """How many numbers of each member have a size that compares so, each (members,)."""
+    found = []
+    for rows, scratch in _pieces(values):
+        size = torch.abs(rows, out=scratch)
+        # As floats, 0 and 1: comparing and adding booleans takes three times as long.
+        marks = torch.empty_like(size)
+        found.append(
+            torch.stack([compare(size, to, out=marks).sum((1, 2)) for compare, to in comparisons])
+        )
+    return list(torch.stack(found).double().sum(0))
 
 
 def reading(kind: TensorKind, tensor: str, found: Mapping[Statistic, Tensor]) -> Reading:
     """The numbers (members,) of one tensor as columns."""
     return Reading(kind, tensor, tuple(found), torch.stack(tuple(found.values()), dim=1))
+
+
+_SIZES: Mapping[Statistic, Callable[[int], float]] = {
+    Statistic.MEAN: lambda elements: 1 / elements,
+    Statistic.RMS: lambda elements: 1 / math.sqrt(elements),
+    Statistic.L1: lambda elements: 1 / elements,
+    Statistic.MAX_ABS: lambda elements: 1.0,
+    Statistic.CHANGE: lambda elements: 1 / elements,
+}
+"""What makes a statistic of the sum, norm or maximum over all numbers; in the order of measuring,
+which writes first |x| and then the change to the scratch."""
+
+
+def _of_piece(wanted: Sequence[Statistic], rows: Tensor, *others: Tensor) -> list[Tensor]:
+    """Sums, norms and maxima over (members, rows, length), each (members,)."""
+    *first, scratch = others
+    size = rows
+    if Statistic.L1 in wanted or Statistic.MAX_ABS in wanted:
+        size = torch.abs(rows, out=scratch)
+    found = []
+    for name in wanted:
+        match name:
+            case Statistic.MEAN:
+                found.append(rows.sum((1, 2)))
+            case Statistic.RMS:
+                found.append(_norm(rows))
+            case Statistic.L1:
+                found.append(size.sum((1, 2)))
+            case Statistic.MAX_ABS:
+                # amax hands a nan on, which a maximum is when any of its numbers is none
+                found.append(size.amax((1, 2)))
+            case _:
+                found.append(torch.sub(rows, first[0], out=scratch).abs_().sum((1, 2)))
+    return found
+
+
+def _norm(rows: Tensor) -> Tensor:
+    """The norm of the norms of short rows, which is faster than a sum of squares."""
+    if rows.shape[-1] > LONG:
+        return rows.square().sum((1, 2)).sqrt()
+    found: Tensor = torch.linalg.vector_norm(torch.linalg.vector_norm(rows, dim=-1), dim=-1)
+    return found
+
+
+def _joined(wanted: Sequence[Statistic], found: Tensor) -> Tensor:
+    """What pieces (pieces, statistics, members) are together: (statistics, members)."""
+    total = found.sum(0)
+    for place, name in enumerate(wanted):
+        if name is Statistic.RMS:
+            total[place] = torch.linalg.vector_norm(found[:, place], dim=0)
+        if name is Statistic.MAX_ABS:
+            total[place] = found[:, place].amax(0)
+    return total
+
+
+@lru_cache(maxsize=1024)
+def _factors(wanted: tuple[Statistic, ...], elements: int, device: torch.device) -> Tensor:
+    values = [[_SIZES[name](elements)] for name in wanted]
+    return torch.tensor(values, dtype=torch.float64, device=device)
+
+
+def _pieces(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Tensors of one shape as rows (members, rows, length), and a scratch of that shape.
+
+    A GPU takes all rows at once.
+    """
+    order = (0, *sorted(range(1, tensors[0].dim()), key=tensors[0].stride, reverse=True))
+    rows = [_rows(tensor.float().permute(order)) for tensor in tensors]
+    members, count, length = rows[0].shape
+    most = max(1, PIECE // (members * length)) if rows[0].device.type == "cpu" else count
+    scratch = rows[0].new_empty(members, min(most, count), length)
+    for start in range(0, count, most):
+        piece = [part[:, start : start + most] for part in rows] if most < count else rows
+        yield *piece, scratch[:, : piece[0].shape[1]]
+
+
+def _rows(values: Tensor) -> Tensor:
+    length = values.shape[-1]
+    if not SHORT <= length <= LONG:
+        length = _row_length(values[0].numel())
+    return values.reshape(len(values), -1, length)
+
+
+@lru_cache(maxsize=1024)
+def _row_length(elements: int) -> int:
+    """The longest that divides the elements; all in one row if only short ones do."""
+    longest = max(length for length in range(1, LONG + 1) if elements % length == 0)
+    return longest if longest >= SHORT else elements

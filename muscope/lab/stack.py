@@ -1,36 +1,34 @@
 """Members of one shape stepped as one: every weight has a leading dimension that counts them."""
 
-from collections.abc import Mapping, Sequence
+import copy
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.func import vmap
 
-from muscope.catalogue import OPTIMIZERS, WeightEntry, with_defaults
-from muscope.lab import curvature, optimizers, parametrize, precision
-from muscope.lab.environment import device
-from muscope.lab.feed import Feed
+from muscope.catalogue import OPTIMIZERS, with_defaults
+from muscope.lab import curvature, optimizers, parametrize, precision, sharing, starting
+from muscope.lab.feed import Feed, Source
+from muscope.lab.members import Chosen, of_list, of_tensor, of_tensors
 from muscope.lab.models.model import Batch, Model
 from muscope.lab.models.operators import READOUT, Parameters
 from muscope.lab.models.unit_scaled import OPERATORS
 from muscope.lab.observer import Observer, Seen
-from muscope.lab.optimizers.optimizer import CurvatureOptimizer, Rates, State
+from muscope.lab.optimizers.optimizer import CurvatureOptimizer, State
 from muscope.lab.probes import Reading
 from muscope.plan import weights
-from muscope.recording import recorded_steps
+from muscope.recording import STATISTICS, recorded_steps
 from muscope.spec import RunSpec
 from muscope.theory import schedules
-from muscope.theory.rule import WeightRule
 
+log = logging.getLogger(__name__)
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one step gave: losses (members,), and the readings if the step is recorded."""
-
-    losses: Tensor
-    readings: tuple[Reading, ...]
+Dimensions: TypeAlias = Batch | int | None
+"""Which dimension of a batch counts the members, part by part where they differ."""
 
 
 class Forward(NamedTuple):
@@ -40,60 +38,166 @@ class Forward(NamedTuple):
     inputs: dict[str, Tensor]
 
 
-class Stack:
-    """Members with their weights, the optimizer's state, and who observes them."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one step gave: losses (members,), and the readings if the step is recorded."""
 
-    def __init__(self, model: Model, feed: Feed, members: Sequence[RunSpec]) -> None:
-        rules = [parametrize.rules(member) for member in members]
-        optimizer = members[0].variant.optimizer
-        self.model, self.feed = model, feed
-        self.entries = {entry.name: entry for entry in weights(members[0])}
-        self.operators = OPERATORS[parametrize.operators(members[0])]
-        self.precision = precision.of(members[0])
-        self.parameters = _parameters(self.entries, members, rules)
-        self.rates = {name: _rates(name, members, rules) for name in self.entries}
+    losses: Tensor
+    readings: tuple[Reading, ...]
+
+    def select(self, chosen: Chosen) -> "Outcome":
+        """That of these members."""
+        readings = (reading._replace(values=reading.values[chosen]) for reading in self.readings)
+        return Outcome(self.losses[chosen], tuple(readings))
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A step that is measured and not yet taken; a gradient leaves when its weight is stepped."""
+
+    outcome: Outcome
+    gradients: dict[str, Tensor]
+
+    def select(self, chosen: Chosen) -> "Due":
+        """That of these members."""
+        return Due(self.outcome.select(chosen), of_tensors(self.gradients, chosen))
+
+
+class Stack:
+    """Members with their weights, the optimizer's state, and who observes them.
+
+    `places` says where they stand in the bundle. Until the first update it holds the weights only
+    of members that start differently: `kinds` has the place of each member's own.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        source: Source,
+        bundle: Sequence[RunSpec],
+        places: Sequence[int] | None = None,
+    ) -> None:
+        self.places = list(range(len(bundle)) if places is None else places)
+        members = [bundle[place] for place in self.places]
+        run, optimizer = members[0], members[0].variant.optimizer
+        scales = sharing.scales(members)
+        firsts, kinds = sharing.distinct(sharing.starts(members, scales))
+        self.model = model
+        self.entries = {entry.name: entry for entry in weights(run)}
+        self.operators = OPERATORS[parametrize.operators(run)]
+        self.precision = precision.of(run)
+        self.parameters = starting.parameters(
+            self.entries, of_list(members, firsts), of_list(scales, firsts)
+        )
+        self.kinds: Tensor | None = kinds
+        self.feed = Feed(source, [members[first].seed for first in firsts])
+        self.observer = Observer(run.record, self.entries, self.parameters.multipliers)
+        self.rates = {name: starting.rates(name, members, scales) for name in self.entries}
         self.optimizers = {
             name: optimizers.build(optimizer.name, dict(optimizer.options), entry.role)
             for name, entry in self.entries.items()
         }
-        self.state: dict[str, State] = {
-            name: self.optimizers[name].start(weight)
-            for name, weight in self.parameters.weights.items()
-        }
+        self.state: dict[str, State] = {}
         described = OPTIMIZERS[optimizer.name]
         self.optimizer_options = with_defaults(dict(optimizer.options), described.options)
-        self.decay, self.steps = described.decay, members[0].steps
-        self.seeds = [member.seed for member in members]
-        self.observer = Observer(members[0].record, self.entries, self.parameters.multipliers)
-        self.recorded = frozenset(recorded_steps(self.steps))
-        self.step = 0
+        self.decay, self.steps, self.step = described.decay, run.steps, 0
+        self.recorded = frozenset(recorded_steps(run.steps) if STATISTICS[run.record] else ())
+        self.is_together = True
+        self._due: Due | None = None
 
     def measure(self) -> Outcome:
         """The losses and statistics of a forward, without an update."""
-        if self.observer.needs_gradients:
-            return self._differentiated()[1]
+        if self._is_recorded and self.observer.needs_gradients:
+            return self._differentiated()[0].outcome
         with torch.no_grad():
-            dimensions = (0, 0, self.feed.dimension)
             batch = self.feed.at(self.step)
-            losses, forward = vmap(self._loss, in_dims=dimensions)(*self.parameters, batch)
+            losses, forward = self._losses(*self.parameters, batch, self.feed.dimension)
         return self._outcome(losses, forward, {})
 
     def advance(self) -> Outcome:
-        """The losses and statistics of a forward, then one update."""
-        gradients, outcome, logits = self._differentiated()
-        self._take_in_curvature(logits)
-        self.observer.before_update(self.parameters.weights)
-        self._update(gradients)
+        """The losses and statistics of a forward, then one update.
+
+        What failed for want of memory may be asked for again, of this stack or of its halves.
+        """
+        if self._due is None:
+            self._due = self._prepared()
+        if self.kinds is not None:
+            self._spread(self.kinds)
+        if len(self._due.gradients) == len(self.entries):  # else this was tried before
+            self.observer.before_update(self.parameters.weights)
+        self._update(self._due.gradients)
+        outcome, self._due = self._due.outcome, None
         return outcome
 
-    def _differentiated(self) -> tuple[dict[str, Tensor], Outcome, Tensor]:
-        """The gradients, what was measured, and the logits (members, ..., classes)."""
+    def held_out_losses(self, batches: int) -> Tensor:
+        """The mean loss on so many held-out batches: (members,), float64."""
+        found = []
+        with torch.no_grad():
+            for batch in self.feed.held_out(batches):
+                losses, _ = self._losses(*self.parameters, batch, None)
+                found.append(losses.double())
+        return torch.stack(found).mean(0)
+
+    def are_lost(self) -> Tensor:
+        """Whether every weight of a member holds a nan, (members,): then all that follows does."""
+        weights = self.parameters.weights.values()  # a sum would be nan of infinities too
+        return torch.stack([weight.flatten(1).isnan().any(1) for weight in weights]).all(0)
+
+    def select(self, chosen: Chosen) -> "Stack":
+        """A stack of these members, at the same step."""
+        found = copy.copy(self)
+        found.places = of_list(self.places, chosen)
+        found.rates = {name: rates.select(chosen) for name, rates in self.rates.items()}
+        if self.kinds is not None:
+            kinds, found.kinds = torch.unique(self.kinds[chosen], return_inverse=True)
+            return found._selected_from(self, kinds)
+        return found._selected_from(self, chosen)
+
+    def halves(self) -> tuple["Stack", "Stack"]:
+        """Two stacks of half the members each."""
+        half = (len(self.places) + 1) // 2
+        return self.select(slice(None, half)), self.select(slice(half, None))
+
+    @property
+    def _is_recorded(self) -> bool:
+        return self.step in self.recorded
+
+    def _spread(self, kinds: Tensor) -> None:
+        """From here on every member has its own weights."""
+        if not torch.equal(kinds, torch.arange(len(self.feed.seeds))):
+            self._selected_from(self, kinds)
+        self.kinds = None
+
+    def _selected_from(self, other: "Stack", chosen: Chosen) -> "Stack":
+        """Take over what is there once for every member that starts differently.
+
+        All of it or, where memory ends, nothing: what was taken would be selected once more.
+        """
+        parameters = Parameters(*(of_tensors(part, chosen) for part in other.parameters))
+        observer = other.observer.select(chosen)
+        state = {
+            name: tuple(of_tensor(part, chosen) for part in state)
+            for name, state in other.state.items()
+        }
+        due = other._due and other._due.select(chosen)
+        self.feed, self.parameters = other.feed.select(chosen), parameters
+        self.observer, self.state, self._due = observer, state, due
+        return self
+
+    def _prepared(self) -> Due:
+        """All that an update needs; logits and the like are gone when it is made."""
+        due, logits = self._differentiated()
+        self._take_in_curvature(logits)
+        return due
+
+    def _differentiated(self) -> tuple[Due, Tensor]:
+        """What was measured, with the gradients, and the logits (members, ..., classes)."""
         gradients, losses, forward = self._gradients(self.feed.at(self.step), self.feed.dimension)
         outcome = self._outcome(losses, forward, gradients)
-        return gradients, outcome, forward.activations[READOUT]
+        return Due(outcome, gradients), forward.activations[READOUT]
 
     def _gradients(
-        self, batch: Batch, dimensions: Batch | int | None
+        self, batch: Batch, dimensions: Dimensions
     ) -> tuple[dict[str, Tensor], Tensor, Forward]:
         """The gradient of every member's own loss on the batch, the losses, what forwards leave.
 
@@ -102,10 +206,33 @@ class Stack:
         """
         weights, multipliers = self.parameters
         leaves = {name: value.detach().requires_grad_() for name, value in weights.items()}
-        of_all = vmap(self._loss, in_dims=(0, 0, dimensions))
-        losses, forward = of_all(leaves, multipliers, batch)
+        losses, forward = self._losses(leaves, multipliers, batch, dimensions)
         found = torch.autograd.grad(losses.sum(), list(leaves.values()))
         return dict(zip(leaves, found, strict=True)), losses.detach(), _detached(forward)
+
+    def _losses(
+        self,
+        weights: dict[str, Tensor],
+        multipliers: dict[str, Tensor],
+        batch: Batch,
+        dimensions: Dimensions,
+    ) -> tuple[Tensor, Forward]:
+        """The loss of every member (members,), and what the forward leaves."""
+        if self.is_together:
+            try:
+                together = vmap(self._loss, in_dims=(0, 0, dimensions))
+                return together(weights, multipliers, batch)
+            except RuntimeError as error:
+                if "vmap" not in str(error):
+                    raise
+                log.warning("members are stepped one by one: %s", error)
+                self.is_together = False
+        alone = [
+            self._loss(_member(weights, number), _member(multipliers, number), one)
+            for number, one in enumerate(_batches(batch, dimensions, len(self.feed.seeds)))
+        ]
+        parts = zip(*(forward for _, forward in alone), strict=True)
+        return torch.stack([loss for loss, _ in alone]), Forward(*map(_stacked, parts))
 
     def _loss(
         self, weights: dict[str, Tensor], multipliers: dict[str, Tensor], batch: Batch
@@ -114,7 +241,8 @@ class Stack:
         operators = self.operators(
             self.entries,
             Parameters(weights, multipliers),
-            record_inputs=self.observer.needs_inputs,
+            record=self._is_recorded,
+            record_inputs=self._is_recorded and self.observer.needs_inputs,
             product=self.precision.product,
         )
         with self.precision.computing():
@@ -122,9 +250,10 @@ class Stack:
         return loss, Forward(operators.activations, operators.inputs)
 
     def _outcome(self, losses: Tensor, forward: Forward, gradients: dict[str, Tensor]) -> Outcome:
-        if self.step not in self.recorded:
+        if not self._is_recorded:
             return Outcome(losses, ())
-        seen = Seen(forward.activations, dict(self.parameters.weights), gradients, forward.inputs)
+        weights = dict(self.parameters.weights)
+        seen = Seen(forward.activations, weights, dict(gradients), forward.inputs)
         with torch.no_grad():
             return Outcome(losses, self.observer.observe(seen))
 
@@ -137,26 +266,36 @@ class Stack:
             if isinstance(optimizer, CurvatureOptimizer) and optimizer.wants_curvature(update)
         }
         if wanting:
-            labels = curvature.drawn_labels(logits, seeds=self.seeds, step=self.step)
+            labels = curvature.drawn_labels(logits, seeds=self.feed.seeds, step=self.step)
             batch, dimension = self.feed.at(self.step), self.feed.dimension
             drawn = Batch(batch.inputs, labels)
             gradients, _, _ = self._gradients(drawn, Batch(dimension, 0))  # type: ignore[arg-type]
-            for name, optimizer in wanting.items():
-                estimate = curvature.diagonal(gradients[name], labels)
-                self.state[name] = optimizer.with_curvature(self.state[name], estimate)
+            self.state |= {
+                name: optimizer.with_curvature(
+                    self._state(name), curvature.diagonal(gradients[name], labels)
+                )
+                for name, optimizer in wanting.items()
+            }
+
+    def _state(self, name: str) -> State:
+        """What the optimizer remembers of a weight: nothing before the first update."""
+        if name not in self.state:
+            self.state[name] = self.optimizers[name].start(self.parameters.weights[name])
+        return self.state[name]
 
     def _update(self, gradients: dict[str, Tensor]) -> None:
-        self.step += 1
-        factor = schedules.factor(self.step, self.steps, self.optimizer_options)
-        values = self.parameters.weights
-        for name, gradient in gradients.items():
+        step, values = self.step + 1, self.parameters.weights
+        factor = schedules.factor(step, self.steps, self.optimizer_options)
+        for name in list(gradients):
             values[name], self.state[name] = self.optimizers[name].update(
                 values[name],
-                gradient,
-                state=self.state[name],
+                gradients[name],
+                state=self._state(name),
                 rates=self.rates[name].scheduled(factor, self.decay),
-                step=self.step,
+                step=step,
             )
+            del gradients[name]
+        self.step = step
 
 
 def _detached(forward: Forward) -> Forward:
@@ -164,45 +303,17 @@ def _detached(forward: Forward) -> Forward:
     return Forward(*({name: value.detach() for name, value in part.items()} for part in forward))
 
 
-def _parameters(
-    entries: Mapping[str, WeightEntry],
-    members: Sequence[RunSpec],
-    rules: Sequence[dict[str, WeightRule]],
-) -> Parameters:
-    values = {
-        name: torch.stack(
-            [
-                parametrize.initial(entry, rule[name], seed=run.seed)
-                for run, rule in zip(members, rules, strict=True)
-            ]
-        ).to(device())
-        for name, entry in entries.items()
-    }
-    found = [parametrize.multipliers(run) for run in members]
-    columns = {name: _scalars([member[name] for member in found]) for name in found[0]}
-    # What is 1 for all is left out.
-    return Parameters(values, {name: of for name, of in columns.items() if (of != 1).any()})
+def _member(tensors: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
+    return {name: of[number] for name, of in tensors.items()}
 
 
-def _rates(name: str, members: Sequence[RunSpec], rules: Sequence[dict[str, WeightRule]]) -> Rates:
-    """What the rule of one weight makes of each member's learning rate, epsilon and decay."""
-    chosen = [run.variant.optimizer for run in members]
-    options = [optimizer.options for optimizer in chosen]
-    rule = [by_name[name] for by_name in rules]
-
-    def column(base: list[float], factors: list[float]) -> Tensor:
-        scaled = [value * factor for value, factor in zip(base, factors, strict=True)]
-        return _scalars(scaled)[:, None, None]  # (members, 1, 1)
-
-    return Rates(
-        column([o.learning_rate for o in chosen], [r.learning_rate_factor for r in rule]),
-        column([float(o.get("epsilon", 0.0)) for o in options], [r.epsilon_factor for r in rule]),
-        column(
-            [float(o.get("weight_decay", 0.0)) for o in options],
-            [r.weight_decay_factor for r in rule],
-        ),
-    )
+def _batches(batch: Batch, dimensions: Dimensions, members: int) -> Iterator[Batch]:
+    """The batch that each member sees."""
+    counting = dimensions if isinstance(dimensions, Batch) else (dimensions, dimensions)
+    pairs = list(zip(batch, counting, strict=True))
+    for number in range(members):
+        yield Batch(*(part if of is None else part[number] for part, of in pairs))
 
 
-def _scalars(values: Sequence[float]) -> Tensor:
-    return torch.tensor(values, dtype=torch.float32, device=device())
+def _stacked(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([part[name] for part in parts]) for name in parts[0]}

@@ -75,7 +75,8 @@ class Parameter:
     `aliases` are the names of the same tensor elsewhere (tied weights), `alias_layouts` what it is
     there. `steppings` has one entry for every time that an optimizer holds it. `multiplier` is
     what its module multiplies the product with, None where the class does not say;
-    `owner_fan_in` is that of the weight which a bias belongs to.
+    `owner_fan_in` is that of the weight which a bias belongs to; `origin` the Python module that
+    defines the class of its module.
     """
 
     name: str
@@ -90,6 +91,12 @@ class Parameter:
     multiplier: float | None = None
     owner_fan_in: int | None = None
     complaint: str | None = None
+    origin: str = ""
+
+    @property
+    def size(self) -> int:
+        """How many numbers it holds."""
+        return math.prod(self.shape)
 
     @property
     def pattern(self) -> str:

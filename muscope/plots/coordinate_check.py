@@ -8,9 +8,9 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from muscope.records import Sample
-from muscope.spec import StudySpec
 from muscope.verdicts.types import Cell, VariantVerdict
 from muscope.vocabulary import Role, Statistic, TensorKind
 
@@ -78,12 +78,21 @@ class CoordinateCheckInfo:
         return (line for panel in self.panels for line in panel.lines)
 
 
+class Axes(Protocol):
+    """What a picture needs of a study: its widths, and how many seeds."""
+
+    @property
+    def widths(self) -> tuple[int, ...]: ...
+    @property
+    def seeds(self) -> int: ...
+
+
 def info(
     samples: Iterable[Sample],
     verdict: VariantVerdict | None,
     statistic: Statistic,
     *,
-    spec: StudySpec,
+    spec: Axes,
     kind: TensorKind = TensorKind.ACTIVATION,
     title: str = "",
     tensor: str = "",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from muscope.spec import StudySpec, Variant
+from muscope.verdicts.looks import CONFIDENCE
 from muscope.verdicts.types import Cell, VariantVerdict
 from muscope.vocabulary import CellVerdict
 
@@ -25,6 +26,7 @@ class Card:
     standing: str
     runs_judged: int
     runs_planned: int
+    confidence: float
     worst: Cell | None
     agreeing: int
     comparable: int
@@ -44,7 +46,13 @@ class Card:
 
 
 def card(verdict: VariantVerdict, variant: Variant, *, is_over: bool) -> Card:
-    """The card of a judged variant; legal exceptions are not held against it here either."""
+    """The card of a judged variant of a study."""
+    is_sp = variant.parametrization.name == "sp"
+    return of_verdict(verdict, is_over=is_over, small_rates_only=is_sp)
+
+
+def of_verdict(verdict: VariantVerdict, *, is_over: bool, small_rates_only: bool = False) -> Card:
+    """The card of a verdict; legal exceptions are not held against it here either."""
     comparable = [
         cell for cell in verdict.cells if cell.as_expected is not None and not cell.exception
     ]
@@ -58,12 +66,13 @@ def card(verdict: VariantVerdict, variant: Variant, *, is_over: bool) -> Card:
         standing=standing(verdict, is_over=is_over),
         runs_judged=verdict.runs_judged,
         runs_planned=verdict.runs_planned,
+        confidence=verdict.confidence,
         worst=verdict.worst.worst if verdict.worst else None,
         agreeing=len(comparable) - len(disagreeing),
         comparable=len(comparable),
         furthest=max(disagreeing, key=_distance, default=None),
         power=verdict.power(),
-        small_rates_only=variant.parametrization.name == "sp",
+        small_rates_only=small_rates_only,
     )
 
 
@@ -113,6 +122,7 @@ def cards(
             standing="",
             runs_judged=0,
             runs_planned=planned,
+            confidence=CONFIDENCE,
             worst=None,
             agreeing=0,
             comparable=0,

@@ -13,9 +13,9 @@ RISKY_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet runs text that starts like this as a formula."""
 
 
-def lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
+def lines(rows: Iterable[Iterable[object]], header: Iterable[object] = HEADER) -> Iterator[str]:
     """The header and one line per row; never more than one line in memory."""
-    yield line(HEADER)
+    yield line(header)
     for row in rows:
         yield line(row)
 

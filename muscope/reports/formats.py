@@ -3,15 +3,18 @@
 import math
 from datetime import datetime
 
-from muscope.vocabulary import CellVerdict, Statistic, TensorKind
+from muscope.vocabulary import CellVerdict, Statistic, TensorKind, TransferVerdict
 
-SIGNS = {
+SIGNS: dict[CellVerdict | TransferVerdict, str] = {
     CellVerdict.FLAT: "→",
     CellVerdict.GROWS: "↗",
     CellVerdict.SHRINKS: "↘",
     CellVerdict.INCONCLUSIVE: "?",
     CellVerdict.ZERO: "0",
     CellVerdict.DIVERGED: "✕",
+    TransferVerdict.TRANSFERS: "→",
+    TransferVerdict.DRIFTS: "↘",
+    TransferVerdict.NOT_BRACKETED: "?",
 }
 STATISTIC_TITLES = {
     Statistic.L1: "size (l1)",
@@ -33,7 +36,7 @@ _LARGE = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _BYTES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
-def sign(verdict: CellVerdict) -> str:
+def sign(verdict: CellVerdict | TransferVerdict) -> str:
     """The symbol of a verdict; it always stands beside the word, never alone."""
     return SIGNS[verdict]
 
@@ -107,6 +110,33 @@ def duration(seconds: float | None) -> str:
         return f"{minutes} min {rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min"
+
+
+def about(seconds: float) -> str:
+    """An estimate with no more digits than it is worth: `less than 1 s`, `about 40 s`."""
+    if seconds < 0.95:
+        return "less than 1 s"
+    if seconds < 9.5:
+        return f"about {seconds:.0f} s"
+    if seconds < 92.5:
+        return f"about {5 * round(seconds / 5)} s"
+    minutes = seconds / 60
+    if minutes < 90:
+        return f"about {minutes:.0f} min"
+    hours = minutes / 60
+    return f"about {hours:.0f} h" if hours < 48 else f"about {hours / 24:.0f} days"
+
+
+def share(value: float | None) -> str:
+    """A part of a whole in percent: `38 %`, `0.4 %`."""
+    if value is None:
+        return "–"
+    return f"{100 * value:.0f} %" if value >= 0.095 else f"{100 * value:.1f} %"
+
+
+def confidence(value: float) -> str:
+    """How often an interval holds what is true, with all digits that matter: `90 %`, `99.5 %`."""
+    return f"{100 * value:.4g} %"
 
 
 def moment(at: datetime | None) -> str:

@@ -33,7 +33,7 @@ SCRIPTS = ("vendor/plotly-cartesian.min.js", "js/draw.js", "js/report.js")
 
 @dataclass(frozen=True, slots=True)
 class ReportRun:
-    """One run as the report lists it."""
+    """One run as the report lists it; its learning rate where those of a variant have several."""
 
     variant: str
     width: int
@@ -44,6 +44,7 @@ class ReportRun:
     seconds: float | None = None
     device: str = ""
     note: str = ""
+    learning_rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,12 @@ def shown(spec: StudySpec) -> list[tuple[TensorKind, Statistic]]:
 
 
 def render(report: ReportInput) -> str:
-    """The self-contained file: styles, script and figures inside, allowed by their hashes."""
+    """The self-contained file of a study."""
+    return render_content(content(report, drawn_charts(report)))
+
+
+def render_content(content: Content) -> str:
+    """Styles, script and figures in one file, allowed by their hashes."""
     style = "\n".join(_static(name) for name in STYLES)
     # one element for Plotly, one module for our few lines: each is allowed by its own hash
     plotly, module = _static(SCRIPTS[0]), "\n".join(_static(name) for name in SCRIPTS[1:])
@@ -139,7 +145,7 @@ def render(report: ReportInput) -> str:
         templating.environment()
         .get_template("report.html")
         .render(
-            content=content(report, drawn_charts(report)),
+            content=content,
             style=Markup(style),
             plotly=Markup(plotly),
             module=Markup(module),

@@ -43,6 +43,7 @@ class SlopeTable:
     notes: tuple[str, ...]
     several_depths: bool
     standing: str
+    confidence: float
 
     @property
     def deciding(self) -> tuple[Statistic, ...]:
@@ -84,6 +85,7 @@ def slope_table(
         notes=notes,
         several_depths=len({row.depth for row in rows}) > 1,
         standing=standing,
+        confidence=verdict.confidence,
     )
 
 

@@ -12,12 +12,15 @@ from muscope import assets
 from muscope.reports import formats
 
 FILTERS = (
+    formats.about,
+    formats.confidence,
     formats.decimal,
     formats.duration,
     formats.exponent,
     formats.moment,
     formats.plural,
     formats.quantity,
+    formats.share,
     formats.sign,
     formats.size,
     formats.slope,

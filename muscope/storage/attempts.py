@@ -27,6 +27,8 @@ class Surroundings:
     torch_version: str
     code_version: str
     data_digest: str
+    threads: int | None
+    matmul_precision: str | None
 
 
 def running(conn: Connection) -> list[RunningBundle]:
@@ -76,6 +78,7 @@ def surroundings(conn: Connection, study_id: str) -> list[Surroundings]:
     """On what the finished attempts of a study ran, each combination once."""
     columns = (
         attempt.c.device, attempt.c.torch_version, attempt.c.code_version, attempt.c.data_digest,
+        attempt.c.threads, attempt.c.matmul_precision,
     )  # fmt: skip
     query = (
         select(*columns)
@@ -90,6 +93,8 @@ def surroundings(conn: Connection, study_id: str) -> list[Surroundings]:
             torch_version=row.torch_version,
             code_version=row.code_version,
             data_digest=row.data_digest,
+            threads=row.threads,
+            matmul_precision=row.matmul_precision,
         )
         for row in conn.execute(query)
     ]

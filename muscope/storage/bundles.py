@@ -45,7 +45,9 @@ __all__ = [
     "live_attempts",
     "lost",
     "mark_sent",
+    "out_of_memory",
     "queued_ids",
+    "set_apart",
 ]
 
 
@@ -104,14 +106,27 @@ def claim(
 
 
 def describe_attempt(
-    conn: Connection, claim: Claim, *, torch_version: str, device: str, data_digest: str
+    conn: Connection,
+    claim: Claim,
+    *,
+    torch_version: str,
+    device: str,
+    data_digest: str,
+    threads: int | None = None,
+    matmul_precision: str | None = None,
 ) -> None:
     """Record what executes the bundle, once the training process knows."""
     prove(conn, claim)
     conn.execute(
         update(attempt)
         .where(attempt.c.id == claim.attempt_id)
-        .values(torch_version=torch_version, device=device, data_digest=data_digest)
+        .values(
+            torch_version=torch_version,
+            device=device,
+            data_digest=data_digest,
+            threads=threads,
+            matmul_precision=matmul_precision,
+        )
     )
 
 
@@ -152,6 +167,7 @@ def finish(conn: Connection, claim: Claim, counted: Counted) -> None:
                 digest=outcome.digest,
                 first_nonfinite_step=outcome.first_nonfinite_step,
                 first_nonfinite_tensor=outcome.first_nonfinite_tensor,
+                error_text=outcome.note,
                 ended_at=now(),
             )
         )
@@ -169,6 +185,27 @@ def fail(conn: Connection, claim: Claim, *, code: str, text: str) -> None:
     endings.end_runs(conn, claim.study_id, claim.bundle_id, RunState.FAILED, Reason(code, text))
 
 
+def out_of_memory(conn: Connection, claim: Claim, *, text: str) -> None:
+    """Memory did not last: fewer runs are tried together, and a run that was alone ends."""
+    prove(conn, claim)
+    if _cancel_is_requested(conn, claim):
+        cancelled(conn, claim)
+        return
+    endings.run_out_of_memory(conn, _execution(claim), text=text)
+
+
+def set_apart(conn: Connection, claim: Claim, *, most: int, text: str) -> None:
+    """Keep the first runs of a claimed bundle, so many; the others wait in bundles like that.
+
+    A bundle that was cancelled meanwhile ends, and with it the claim.
+    """
+    prove(conn, claim)
+    if _cancel_is_requested(conn, claim):
+        cancelled(conn, claim)
+        return
+    endings.set_apart(conn, _execution(claim), most=most, text=text)
+
+
 def cancelled(conn: Connection, claim: Claim) -> None:
     """The attempt has stopped because it was asked to; rows so far are kept."""
     prove(conn, claim)
@@ -181,10 +218,7 @@ def hand_back(
 ) -> None:
     """The worker stops, or cannot record: back to the queue, and nothing is counted."""
     prove(conn, claim)
-    row = conn.execute(
-        select(bundle.c.cancel_requested).where(bundle.c.id == claim.bundle_id)
-    ).one()
-    if row.cancel_requested:
+    if _cancel_is_requested(conn, claim):
         cancelled(conn, claim)
         return
     execution = _execution(claim)
@@ -224,6 +258,11 @@ def live_attempts(conn: Connection, worker_id: str) -> list[LiveAttempt]:
         )
         for row in conn.execute(query)
     ]
+
+
+def _cancel_is_requested(conn: Connection, claim: Claim) -> bool:
+    query = select(bundle.c.cancel_requested).where(bundle.c.id == claim.bundle_id)
+    return bool(conn.execute(query).scalar_one())
 
 
 def _open_studies() -> Select[str]:

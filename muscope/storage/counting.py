@@ -7,6 +7,7 @@ from sqlalchemy import Connection, select
 
 from muscope import plan
 from muscope.spec import RunSpec
+from muscope.stages import hopeless
 from muscope.storage.digest import RunDigest
 from muscope.storage.leases import Claim
 from muscope.storage.measurements import tallies
@@ -20,7 +21,10 @@ class Incomplete(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a worker says of a run at its end; count() counts after it."""
+    """What a worker says of a run at its end; count() counts after it.
+
+    A run that is `skipped` was stopped early, and `note` says when and by which rule.
+    """
 
     run_id: int
     state: RunState
@@ -28,6 +32,7 @@ class Outcome:
     digest: str
     first_nonfinite_step: int | None = None
     first_nonfinite_tensor: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +64,14 @@ def count(conn: Connection, claim: Claim, outcomes: Sequence[Outcome]) -> Counte
     return Counted(claim.attempt_id, tuple(outcomes))
 
 
+def planned_rows(spec: RunSpec, state: RunState) -> int:
+    """How many measurements a run that ended in this state has: up to the rung if stopped there."""
+    was_stopped = state is RunState.SKIPPED
+    return plan.rows(spec, until=hopeless.rung(spec.steps) if was_stopped else None)
+
+
 def _check_counted(outcome: Outcome, spec: RunSpec, counted: RunDigest) -> None:
-    planned = plan.rows(spec)
+    planned = planned_rows(spec, outcome.state)
     if not outcome.row_count == counted.count == planned:
         raise Incomplete(
             f"run {outcome.run_id}: the plan asks for {planned} measurements, the worker wrote "
@@ -74,7 +85,8 @@ def _check_counted(outcome: Outcome, spec: RunSpec, counted: RunDigest) -> None:
 
 
 def _check_state(outcome: Outcome, *, diverged: bool) -> None:
-    expected = RunState.DIVERGED if diverged else RunState.FINISHED
+    calm = RunState.SKIPPED if outcome.state is RunState.SKIPPED else RunState.FINISHED
+    expected = RunState.DIVERGED if diverged else calm
     if outcome.state is not expected:
         raise Incomplete(
             f"run {outcome.run_id} was reported {outcome.state.value}, "

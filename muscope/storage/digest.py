@@ -1,14 +1,16 @@
 """A digest of a run's measurements that does not depend on the order they came in."""
 
-import hashlib
 import math
 import struct
+from hashlib import blake2b
 
 from muscope.records import Values
 from muscope.vocabulary import TensorKind
 
 _FIRST = struct.Struct("<q3d?")
 _ALL = struct.Struct(f"<qH{len(Values._fields)}d")
+_BITS = tuple(1 << place for place in range(len(Values._fields)))
+_MASK = 2**64 - 1
 
 
 class RunDigest:
@@ -22,10 +24,10 @@ class RunDigest:
 
     def add(self, step: int, tensor: str, kind: TensorKind, values: Values) -> None:
         """Take one measurement in."""
-        key = f"{tensor}\n{kind.value}\n".encode()
+        key = "\n".join((tensor, kind, "")).encode()
         packed = key + (_pack_first(step, values) or _pack_all(step, values))
-        row = hashlib.blake2b(packed, digest_size=8).digest()
-        self._sum = (self._sum + int.from_bytes(row, "little")) % 2**64
+        row = blake2b(packed, digest_size=8).digest()
+        self._sum = (self._sum + int.from_bytes(row, "little")) & _MASK
         self.count += 1
 
     def hex(self) -> str:
@@ -44,8 +46,12 @@ def _pack_first(step: int, values: Values) -> bytes | None:
 
 def _pack_all(step: int, values: Values) -> bytes:
     """Any row: which statistics it has, as bits, and all of them."""
-    present = sum(1 << place for place, value in enumerate(values) if value is not None)
-    return _ALL.pack(step, present, *(0.0 if v is None else _plain(v) for v in values))
+    pairs = zip(_BITS, values, strict=True)
+    present = sum([bit for bit, value in pairs if value is not None])
+    numbers = [0.0 if value is None else value + 0.0 for value in values]
+    if not math.isfinite(sum(numbers)):
+        numbers = [_plain(number) for number in numbers]
+    return _ALL.pack(step, present, *numbers)
 
 
 def _plain(value: float) -> float:

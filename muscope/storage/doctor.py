@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, text
 
-from muscope import plan
 from muscope.spec import RunSpec
+from muscope.storage.counting import planned_rows
 from muscope.storage.measurements import tallies
 from muscope.storage.tables import run
 from muscope.vocabulary import RunState
@@ -85,7 +85,7 @@ LAWS = (
     Law(
         "a run that waits or runs has accepted nothing; a result has",
         f"""SELECT id FROM run WHERE (state IN {_OPEN} AND accepted_attempt IS NOT NULL)
-            OR (state IN ('finished', 'diverged') AND accepted_attempt IS NULL)""",
+            OR (state IN ('finished', 'diverged', 'skipped') AND accepted_attempt IS NULL)""",
     ),
     Law(
         "an accepted attempt is the latest of the run's own bundle",
@@ -108,16 +108,39 @@ LAWS = (
     Law(
         "a run diverged exactly when a value of it is not finite",
         f"""SELECT r.id FROM run r WHERE (r.state = 'diverged' AND NOT {_NONFINITE})
-            OR (r.state = 'finished' AND {_NONFINITE})""",
+            OR (r.state IN ('finished', 'skipped') AND {_NONFINITE})""",
+    ),
+    Law(
+        "a run that ran out of memory was alone in its bundle",
+        """SELECT r.id FROM run r JOIN run other
+           ON other.bundle_id = r.bundle_id AND other.id <> r.id
+           WHERE r.state = 'out_of_memory'""",
+    ),
+    Law(
+        "a run that was skipped is one of a search, says why, and has its losses up to a step",
+        """SELECT r.id FROM run r JOIN study s ON s.id = r.study_id
+           LEFT JOIN progress p ON p.run_id = r.id AND p.attempt_id = r.accepted_attempt
+           WHERE r.state = 'skipped'
+           GROUP BY r.id, r.error_text, s.kind
+           HAVING r.error_text IS NULL OR s.kind <> 'lr_transfer'
+               OR count(p.step) = 0 OR count(p.step) <> max(p.step) + 1""",
     ),
     Law(
         "readers see a measurement of one place in the grid once",
         """SELECT min(r.id) FROM run r JOIN measurement m
            ON m.run_id = r.id AND m.attempt_id = r.accepted_attempt
            JOIN tensor t ON t.id = m.tensor_id
-           GROUP BY r.study_id, r.variant, r.width, r.depth, r.seed,
+           GROUP BY r.study_id, r.variant, r.width, r.depth, r.octave, r.seed,
                     m.step, t.name, t.role, m.kind
            HAVING count(*) > 1""",
+    ),
+    Law(
+        "a study has one run at each place of its grid, and none of a stage after its latest",
+        """SELECT study_id FROM run WHERE rerun_of IS NULL
+           GROUP BY study_id, variant, width, depth, octave, seed HAVING count(*) > 1
+           UNION
+           SELECT r.study_id FROM run r JOIN study s ON s.id = r.study_id
+           WHERE r.stage > s.stage""",
     ),
     Law(
         "run, bundle, tensor and attempt of a measurement belong to one study",
@@ -153,7 +176,7 @@ LAWS = (
                OR (next IS NULL AND to_state <> state)
                OR from_state = to_state
                OR (from_state IS NOT NULL AND from_state NOT IN {_OPEN})
-               OR (from_state = 'queued' AND to_state IN ('finished', 'diverged'))""",
+               OR (from_state = 'queued' AND to_state IN ('finished', 'diverged', 'skipped'))""",
     ),
     Law(
         "a run has one terminal event when it has ended, and none before",
@@ -191,7 +214,7 @@ def _wrong_results(conn: Connection) -> Iterator[str]:
         if tally.hex() != row.digest:
             yield f"Run {row.id} has the digest {row.digest}, its rows have {tally.hex()}."
         spec = RunSpec.model_validate_json(row.spec_json)
-        planned = plan.rows(spec)
-        is_result = row.state in (RunState.FINISHED, RunState.DIVERGED)
+        planned = planned_rows(spec, RunState(row.state))
+        is_result = row.state in (RunState.FINISHED, RunState.DIVERGED, RunState.SKIPPED)
         if is_result and tally.count != planned:
             yield f"Run {row.id} is {row.state} with {tally.count} of {planned} measurements."

@@ -22,9 +22,12 @@ SPLIT_AFTER = 2
 """Deaths after which a bundle is split, so that only the guilty run fails."""
 MAX_VANISHINGS = 10
 """Times that a worker may vanish or be suspended with one bundle."""
+MAX_MEMORY_SPLITS = 3
+"""Times that a bundle is split when memory runs out: twice in halves, then into single runs."""
 LONGEST_BACK_OFF_S = 60.0
 
 POISON = "E_POISON"
+OUT_OF_MEMORY = "E_OUT_OF_MEMORY"
 OPEN_RUN = run.c.state.in_((RunState.QUEUED, RunState.RUNNING))
 
 
@@ -145,7 +148,54 @@ def lose(conn: Connection, execution: Execution, *, reason: str, counts_as_loss:
         return
     requeue(conn, execution, back_off_s=_back_off_s(row.losses + row.vanishings))
     if counts_as_loss and row.losses == SPLIT_AFTER:
-        _split(conn, execution.bundle_id)
+        split(conn, execution.bundle_id, most=1)
+
+
+def run_out_of_memory(conn: Connection, execution: Execution, *, text: str) -> None:
+    """Fewer runs are tried together, at last each alone; one that was alone ends with this text."""
+    row = _row(conn, execution.bundle_id)
+    end_attempt(conn, execution, AttemptState.FAILED, reason=text)
+    number = len(open_runs(conn, execution.bundle_id))
+    if number == 1:
+        reason = Reason(OUT_OF_MEMORY, text)
+        end_bundle(conn, execution.bundle_id, BundleState.FAILED)
+        end_runs(conn, execution.study_id, execution.bundle_id, RunState.OUT_OF_MEMORY, reason)
+        return
+    splits = row.memory_splits + 1
+    count = update(bundle).where(bundle.c.id == execution.bundle_id)
+    conn.execute(count.values(memory_splits=splits))
+    requeue(conn, execution)
+    most = 1 if splits >= MAX_MEMORY_SPLITS else (number + 1) // 2
+    pieces = split(conn, execution.bundle_id, most=most)
+    _tell_of_split(conn, execution, pieces, text)
+
+
+def set_apart(conn: Connection, execution: Execution, *, most: int, text: str) -> None:
+    """So many runs stay with a running bundle, the others wait in bundles of at most as many."""
+    pieces = split(conn, execution.bundle_id, most=most)
+    for piece in pieces:
+        move_runs(conn, execution.study_id, piece, RunState.QUEUED)
+    _tell_of_split(conn, execution, pieces, text)
+
+
+def split(conn: Connection, bundle_id: int, *, most: int) -> list[int]:
+    """Only so many runs stay; the others get bundles of at most as many with the same history."""
+    old, members = _row(conn, bundle_id), open_runs(conn, bundle_id)
+    kept = (
+        "study_id", "queue", "losses", "vanishings", "memory_splits", "not_before", "need_plugin",
+        "protocol",
+    )  # fmt: skip
+    values = {name: getattr(old, name) for name in kept} | {"state": BundleState.QUEUED}
+    pieces = []
+    for first in range(most, len(members), most):
+        ids = [row.id for row in members[first : first + most]]
+        share = old.need_memory * len(ids) // len(members)
+        new = insert(bundle).values(values | {"need_memory": share})
+        pieces.append(conn.execute(new.returning(bundle.c.id)).scalar_one())
+        conn.execute(update(run).where(run.c.id.in_(ids)).values(bundle_id=pieces[-1]))
+    share = old.need_memory * min(most, len(members)) // len(members)
+    conn.execute(update(bundle).where(bundle.c.id == bundle_id).values(need_memory=share))
+    return pieces
 
 
 def cancel_bundle(conn: Connection, study_id: str, bundle_id: int) -> None:
@@ -212,16 +262,14 @@ def _give_up(conn: Connection, execution: Execution, row: Row[int, int]) -> None
     )
 
 
-def _split(conn: Connection, bundle_id: int) -> None:
-    """One run stays, every other gets a bundle of its own with the same history of losses."""
-    old = _row(conn, bundle_id)
-    leaving = open_runs(conn, bundle_id)[1:]
-    share = old.need_memory // (len(leaving) + 1)
-    kept = ("study_id", "queue", "losses", "vanishings", "not_before", "need_plugin", "protocol")
-    values = {name: getattr(old, name) for name in kept}
-    values |= {"state": BundleState.QUEUED, "need_memory": share}
-    for row in leaving:
-        new = insert(bundle).values(values)
-        new_id = conn.execute(new.returning(bundle.c.id)).scalar_one()
-        conn.execute(update(run).where(run.c.id == row.id).values(bundle_id=new_id))
-    conn.execute(update(bundle).where(bundle.c.id == bundle_id).values(need_memory=share))
+def _tell_of_split(
+    conn: Connection, execution: Execution, pieces: Sequence[int], text: str
+) -> None:
+    if not pieces:  # it was split before, and the commit was not heard of
+        return
+    data: dict[str, str | int] = {
+        "bundle": execution.bundle_id,
+        "into": len(pieces) + 1,
+        "reason": text,
+    }
+    events.append(conn, execution.study_id, "bundle_split", data=data)

@@ -1,27 +1,15 @@
 """Measurements: written once per key under a lease, read as what counts."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeAlias, cast
+from typing import cast
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Row,
-    Select,
-    Table,
-    and_,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
 
-from muscope.records import Measurement, Progress, Sample, StepRecord, Values
-from muscope.storage import events, nonfinite
-from muscope.storage.database import now
+from muscope.records import Sample, Values
+from muscope.storage import nonfinite
 from muscope.storage.digest import RunDigest
-from muscope.storage.leases import Claim, prove
-from muscope.storage.tables import attempt, measurement, progress, run, tensor
+from muscope.storage.tables import attempt, measurement, run, tensor
+from muscope.storage.writing import BITS, MeasurementConflict, write
 from muscope.vocabulary import AttemptState, Role, RunState, TensorKind
 
 __all__ = [
@@ -39,53 +27,7 @@ CSV_HEADER = (
 )  # fmt: skip
 
 _COORDINATES = len(CSV_HEADER) - len(Values._fields)
-_BITS = tuple(map(nonfinite.MEASUREMENT_COLUMNS.index, Values._fields))
-"""Where the bits of each statistic are; the columns came in another order than the statistics."""
-_TRAIN_LOSS = nonfinite.PROGRESS_COLUMNS.index("train_loss")
 _MEASURED = (*Values._fields, "nonfinite")
-_PROGRESSED = ("train_loss", "nonfinite")
-
-Key: TypeAlias = tuple[int | float | str | None, ...]
-NewRow: TypeAlias = dict[str, int | float | str | None]
-
-
-class _Target(NamedTuple):
-    """Rows on their way into a table, each with its key within (attempt, step)."""
-
-    table: Table
-    keys: tuple[str, ...]
-    values: tuple[str, ...]
-    rows: list[NewRow]
-
-
-class MeasurementConflict(RuntimeError):
-    """The same key with another value: two executions of one attempt disagree."""
-
-
-def write(conn: Connection, claim: Claim, record: StepRecord) -> None:
-    """Store one step of a bundle under its lease; the same again changes nothing.
-
-    A commit of which nobody knows whether it happened is simply repeated.
-    """
-    prove(conn, claim)
-    places = _recorded(record.measurements)
-    measured = [_measured(claim, record.step, entry, places) for entry in record.measurements]
-    progressed = [_progressed(claim, record.step, entry) for entry in record.progress]
-    targets = (
-        _Target(measurement, ("run_id", "tensor_id", "kind"), _MEASURED, measured),
-        _Target(progress, ("run_id",), _PROGRESSED, progressed),
-    )
-    inserted = [_insert_unknown(conn, claim, record.step, target) for target in targets]
-    if not any(inserted):
-        return
-    conn.execute(
-        update(attempt)
-        .where(attempt.c.id == claim.attempt_id)
-        .values(last_step=record.step, last_step_at=now())
-    )
-    steps = claim.members[0].spec.steps
-    data = {"bundle": claim.bundle_id, "step": record.step, "steps": steps}
-    events.append(conn, claim.study_id, "step", data=data)
 
 
 def samples(
@@ -169,7 +111,7 @@ def _values(row: Row[*tuple[object, ...]]) -> Values:
     *values, bits = cast(tuple[float | None, ...], row[-len(_MEASURED) :])
     if not bits:
         return Values._make(values)
-    pairs = zip(values, _BITS, strict=True)
+    pairs = zip(values, BITS, strict=True)
     return Values._make(nonfinite.restored(value, int(bits), place) for value, place in pairs)
 
 
@@ -185,63 +127,3 @@ def _sample(row: Row[*tuple[object, ...]]) -> Sample:
         kind=TensorKind(row.kind),
         values=_values(row),
     )
-
-
-def _recorded(measurements: Sequence[Measurement]) -> list[int]:
-    """The places in Values that any of them fills; the columns of the others need no words."""
-    columns = zip(*(entry.values for entry in measurements), strict=True)
-    return [p for p, column in enumerate(columns) if column.count(None) < len(column)]
-
-
-def _measured(claim: Claim, step: int, entry: Measurement, places: Sequence[int]) -> NewRow:
-    if entry.tensor not in claim.tensor_ids:
-        known = ", ".join(claim.tensor_ids)
-        raise ValueError(f"tensor {entry.tensor!r} is not in the plan, which has: {known}")
-    return {
-        "run_id": claim.members[entry.member].run_id,
-        "attempt_id": claim.attempt_id,
-        "step": step,
-        "tensor_id": claim.tensor_ids[entry.tensor],
-        "kind": entry.kind.value,
-        **{Values._fields[place]: nonfinite.stored(entry.values[place]) for place in places},
-        "nonfinite": nonfinite.flags([(_BITS[place], entry.values[place]) for place in places]),
-    }
-
-
-def _progressed(claim: Claim, step: int, entry: Progress) -> NewRow:
-    return {
-        "run_id": claim.members[entry.member].run_id,
-        "attempt_id": claim.attempt_id,
-        "step": step,
-        "train_loss": nonfinite.stored(entry.train_loss),
-        "nonfinite": nonfinite.flags(((_TRAIN_LOSS, entry.train_loss),)),
-    }
-
-
-def _insert_unknown(conn: Connection, claim: Claim, step: int, target: _Target) -> bool:
-    """Insert the rows that the database lacks; raise where it has another value."""
-    table, keys, values = target.table, target.keys, target.values
-    query = select(*(table.c[name] for name in (*keys, *values))).where(
-        table.c.run_id.in_(member.run_id for member in claim.members),
-        table.c.attempt_id == claim.attempt_id,
-        table.c.step == step,
-    )
-    known = {tuple(row[: len(keys)]): tuple(row[len(keys) :]) for row in conn.execute(query)}
-    new = [row for row in target.rows if _is_new(row, target, known)] if known else target.rows
-    if new:
-        conn.execute(insert(table), new)
-    return bool(new)
-
-
-def _is_new(row: NewRow, target: _Target, known: dict[Key, Key]) -> bool:
-    stored = known.get(tuple(row[name] for name in target.keys))
-    if stored is None:
-        return True
-    for name, before in zip(target.values, stored, strict=True):
-        if row.get(name) != before:
-            where = ", ".join(f"{key} {row[key]}" for key in ("run_id", "step", *target.keys[1:]))
-            raise MeasurementConflict(
-                f"{target.table.name} {where} of attempt {row['attempt_id']} is already stored "
-                f"with {name} = {before!r}, now {row.get(name)!r} came in"
-            )
-    return False

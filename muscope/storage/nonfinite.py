@@ -5,7 +5,7 @@ numbers has a `nonfinite` column: bits 2k and 2k+1 belong to its k-th number.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 MEASUREMENT_COLUMNS = (
     "l1", "rms", "mean", "max_abs", "change", "contribution", "spectral", "stable_rank",
@@ -36,6 +36,23 @@ def stored(value: float | None) -> float | None:
 def restored(value: float | None, bits: int, position: int) -> float | None:
     """The value as it was measured."""
     return value if value is not None or not bits else _MEANING[bits >> (2 * position) & 3]
+
+
+def flag_column(columns: Iterable[tuple[int, Sequence[float | None]]], rows: int) -> list[int]:
+    """The bits of every row, from columns of (position, values)."""
+    bits = [0] * rows
+    for position, column in columns:
+        # A sum that is finite has only finite terms, which is nearly always so and quickly known.
+        if not math.isfinite(sum(filter(None, column))):
+            bits = [b | flags([(position, v)]) for b, v in zip(bits, column, strict=True)]
+    return bits
+
+
+def stored_column(column: Sequence[float | None]) -> list[float | None]:
+    """What goes into the database for each value of a column."""
+    if math.isfinite(sum(filter(None, column))):  # as above
+        return [None if value is None else float(value) + 0.0 for value in column]
+    return [stored(value) for value in column]
 
 
 def _code(value: float) -> int:

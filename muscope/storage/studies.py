@@ -11,8 +11,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from muscope import plan
 from muscope.plan import Plan
-from muscope.spec import RunSpec, StudySpec, canonical_json, digest, stored
-from muscope.storage import endings, events, nonfinite
+from muscope.spec import StudySpec, canonical_json, digest, stored
+from muscope.stages import Results, next_stage
+from muscope.storage import endings, events, nonfinite, planting
 from muscope.storage.database import now
 from muscope.storage.events import moment
 from muscope.storage.leases import lock_study
@@ -23,11 +24,9 @@ from muscope.storage.tables import (
     progress,
     run,
     study,
-    tensor,
 )
 from muscope.vocabulary import BundleState, RunState, StudyIntent, StudyState
 
-QUEUE = "muscope"
 _TRAIN_LOSS = nonfinite.PROGRESS_COLUMNS.index("train_loss")
 
 
@@ -37,7 +36,10 @@ class IdempotencyConflict(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class StudyRow:
-    """A study as readers see it; its state is derived from its runs."""
+    """A study as readers see it; its state is derived from its runs.
+
+    `stage` is the number of its latest stage while another may follow, else None.
+    """
 
     id: str
     name: str
@@ -48,6 +50,7 @@ class StudyRow:
     state: StudyState
     counts: dict[RunState, int]
     runs: int
+    stage: int | None
     event_seq: int
     created_at: datetime
     started_at: datetime | None
@@ -64,7 +67,9 @@ class RunRow:
     variant: str
     width: int
     depth: int
+    octave: float
     seed: int
+    stage: int
     state: RunState
     accepted_attempt: int | None
     row_count: int | None
@@ -83,9 +88,10 @@ class RunRow:
 def create(
     conn: Connection, spec: StudySpec, planned: Plan, *, idempotency_key: str | None = None
 ) -> tuple[str, bool]:
-    """Write a study with all its runs and bundles; give its id and whether it is new.
+    """Write a study with its runs and bundles; give its id and whether it is new.
 
-    The same key with the same spec gives the study it made before.
+    Of a study with stages these are the runs of the first. The same key with the same spec gives
+    the study it made before.
     """
     study_id = _insert_study(conn, spec, idempotency_key)
     if study_id is None:
@@ -100,8 +106,11 @@ def create(
                 created_at=now(),
             )
         )
-    _insert_bundles(conn, study_id, planned)
-    _insert_tensors(conn, study_id, planned)
+    first = planned.bundles
+    if spec.has_stages:
+        first = tuple(plan.bundles(next_stage(spec, Results())))
+    planting.bundles(conn, study_id, first, stage=0)
+    planting.tensors(conn, study_id, planned)
     events.append(conn, study_id, "study_created", data={"runs": planned.run_count})
     return study_id, True
 
@@ -171,7 +180,7 @@ def runs(conn: Connection, study_id: str) -> list[RunRow]:
 def cancel(conn: Connection, study_id: str) -> StudyRow | None:
     """Cancel what has not ended: at once where it waits, at the next heartbeat where it runs."""
     intent = lock_study(conn, study_id)
-    if intent == StudyIntent.OPEN and _has_open_runs(conn, study_id):
+    if intent == StudyIntent.OPEN and _goes_on(conn, study_id):
         wish = update(study).where(study.c.id == study_id)
         conn.execute(wish.values(intent=StudyIntent.CANCELLED))
         events.append(conn, study_id, "study_cancelled")
@@ -202,6 +211,7 @@ def _insert_study(conn: Connection, spec: StudySpec, key: str | None) -> str | N
         "spec_json": canonical_json(spec),
         "spec_digest": digest(spec),
         "intent": StudyIntent.OPEN,
+        "stage": 0 if spec.has_stages else None,
         "idempotency_key": key,
         "created_at": now(),
     }
@@ -226,69 +236,11 @@ def _existing(conn: Connection, spec: StudySpec, key: str) -> str:
     return str(found.id)
 
 
-def _insert_bundles(conn: Connection, study_id: str, planned: Plan) -> None:
-    rows = [
-        {
-            "study_id": study_id,
-            "queue": QUEUE,
-            "state": BundleState.QUEUED,
-            "need_memory": entry.memory_bytes,
-        }
-        for entry in planned.bundles
-    ]
-    new = insert(bundle).returning(bundle.c.id, sort_by_parameter_order=True)
-    bundle_ids = list(conn.execute(new, rows).scalars())
-    members = [
-        (bundle_id, spec)
-        for bundle_id, entry in zip(bundle_ids, planned.bundles, strict=True)
-        for spec in entry.runs
-    ]
-    new_runs = [_new_run(study_id, *member, ordinal) for ordinal, member in enumerate(members)]
-    ids = insert(run).returning(run.c.id, sort_by_parameter_order=True)
-    queued = list(conn.execute(ids, new_runs).scalars())
-    events.append_all(
-        conn,
-        study_id,
-        [events.NewEvent("run_state", run_id, None, RunState.QUEUED) for run_id in queued],
-    )
-
-
-def _new_run(study_id: str, bundle_id: int, spec: RunSpec, ordinal: int) -> dict[str, str | int]:
-    return {
-        "study_id": study_id,
-        "bundle_id": bundle_id,
-        "ordinal": ordinal,
-        "variant": spec.variant.key,
-        "width": spec.width,
-        "depth": spec.depth,
-        "seed": spec.seed,
-        "spec_json": canonical_json(spec),
-        "spec_digest": digest(spec),
-        "state": RunState.QUEUED,
-    }
-
-
-def _insert_tensors(conn: Connection, study_id: str, planned: Plan) -> None:
-    """Every tensor of every model, in the order of the deepest: the readout stays last."""
-    first_runs = (entry.runs[0] for entry in planned.bundles)
-    # Names do not depend on width: of hundreds of shapes a few are left.
-    distinct = {(one.variant.model.model_dump_json(), one.depth): one for one in first_runs}
-    shapes = sorted(distinct.values(), key=lambda one: -one.depth)
-    names = dict.fromkeys(
-        (entry.name, entry.role.value) for spec in shapes for entry in plan.tensors(spec)
-    )
-    conn.execute(
-        insert(tensor),
-        [
-            {"study_id": study_id, "name": name, "role": role, "ordinal": ordinal}
-            for ordinal, (name, role) in enumerate(names)
-        ],
-    )
-
-
-def _has_open_runs(conn: Connection, study_id: str) -> bool:
-    query = select(run.c.id).where(run.c.study_id == study_id, endings.OPEN_RUN).limit(1)
-    return conn.execute(query).first() is not None
+def _goes_on(conn: Connection, study_id: str) -> bool:
+    """Whether any run is open, or another stage may follow."""
+    open_run = select(run.c.id).where(run.c.study_id == study_id, endings.OPEN_RUN)
+    staged = select(study.c.id).where(study.c.id == study_id, study.c.stage.is_not(None))
+    return any(conn.execute(query.limit(1)).first() for query in (open_run, staged))
 
 
 def _queued_bundles(conn: Connection, study_id: str) -> Sequence[int]:
@@ -339,17 +291,20 @@ def _study_row(
     times: tuple[float | None, float | None],
 ) -> StudyRow:
     started, ended = times
-    has_ended = all(state.is_terminal for state in counts)
+    intent = StudyIntent(row.intent)
+    state = derived_state(counts, intent, has_stages_left=row.stage is not None)
+    has_ended = state not in (StudyState.QUEUED, StudyState.RUNNING)
     return StudyRow(
         id=row.id,
         name=row.name,
         kind=row.kind,
         spec=stored(row.spec_json),
         spec_digest=row.spec_digest,
-        intent=StudyIntent(row.intent),
-        state=derived_state(counts),
+        intent=intent,
+        state=state,
         counts=counts,
         runs=sum(counts.values()),
+        stage=row.stage,
         event_seq=row.event_seq,
         created_at=moment(row.created_at),
         started_at=None if started is None else moment(started),
@@ -357,16 +312,24 @@ def _study_row(
     )
 
 
-def derived_state(counts: dict[RunState, int]) -> StudyState:
+def derived_state(
+    counts: dict[RunState, int],
+    intent: StudyIntent = StudyIntent.OPEN,
+    *,
+    has_stages_left: bool = False,
+) -> StudyState:
     """The state of a study whose runs are in these states.
 
-    A fault shows: one failed run makes the study `failed`, and the counts say how many.
+    A fault shows: one failed run makes the study `failed`, and the counts say how many. Between
+    two stages no run is open, and yet an open study runs.
     """
     states = {state for state, number in counts.items() if number}
     if states == {RunState.QUEUED}:
         return StudyState.QUEUED
     if not all(state.is_terminal for state in states):
         return StudyState.RUNNING
+    if has_stages_left:
+        return StudyState.RUNNING if intent is StudyIntent.OPEN else StudyState.CANCELLED
     if RunState.CANCELLED in states:
         return StudyState.CANCELLED
     if states & {RunState.FAILED, RunState.OUT_OF_MEMORY}:
@@ -382,7 +345,9 @@ def _run_row(row: Row[*tuple[object, ...]]) -> RunRow:
         variant=row.variant,
         width=row.width,
         depth=row.depth,
+        octave=row.octave,
         seed=row.seed,
+        stage=row.stage,
         state=RunState(row.state),
         accepted_attempt=row.accepted_attempt,
         row_count=row.row_count,

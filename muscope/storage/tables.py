@@ -49,6 +49,8 @@ study = Table(
     Column("idempotency_key", String(200), unique=True),
     Column("extends", String(16), ForeignKey("study.id")),
     Column("event_seq", Integer, nullable=False, server_default="0"),
+    # the number of the latest stage while another may follow, else nothing
+    Column("stage", Integer),
     Column("created_at", Float, nullable=False),
     Column("archived_at", Float),
     Column("deleted_at", Float),
@@ -69,6 +71,8 @@ bundle = Table(
     Column("losses", Integer, nullable=False, server_default="0"),
     Column("vanishings", Integer, nullable=False, server_default="0"),
     Column("stalls", Integer, nullable=False, server_default="0"),
+    # how often it was split because its training had run out of memory
+    Column("memory_splits", Integer, nullable=False, server_default="0"),
     Column("not_before", Float),
     Column("cancel_requested", Integer, nullable=False, server_default="0"),
     Column("last_sent_at", Float),
@@ -91,7 +95,9 @@ run = Table(
     Column("variant", String(120), nullable=False),
     Column("width", Integer, nullable=False),
     Column("depth", Integer, nullable=False),
+    Column("octave", Float, nullable=False, server_default="0"),
     Column("seed", Integer, nullable=False),
+    Column("stage", Integer, nullable=False, server_default="0"),
     Column("spec_json", Text, nullable=False),
     Column("spec_digest", String(64), nullable=False),
     Column("state", String(16), nullable=False),
@@ -128,6 +134,15 @@ attempt = Table(
     Column("device", String(120)),
     Column("data_digest", String(64)),
     Column("end_reason", Text),
+    Column("threads", Integer),
+    Column("matmul_precision", String(40)),
+    Column("warm_up_s", Float),
+    Column("train_s", Float),
+    Column("planned_s", Float),
+    Column("flops", Float),
+    Column("peak_bytes", BigInteger),
+    Column("ceiling", Float),
+    Column("fraction", Float),
     UniqueConstraint("bundle_id", "attempt_no"),
     CheckConstraint(_one_of("state", AttemptState), name="state"),
     Index(
@@ -211,6 +226,7 @@ worker = Table(
     Column("versions", Text, nullable=False),
     Column("started_at", Float, nullable=False),
     Column("heartbeat_at", Float, nullable=False),
+    Column("machine_json", Text),
 )
 
 verdict = Table(

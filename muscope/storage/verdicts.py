@@ -3,15 +3,16 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select
 
-from muscope.spec import StudySpec
+from muscope.spec import Kind, StudySpec
 from muscope.storage import endings, events
 from muscope.storage.database import now
 from muscope.storage.leases import lock_study
 from muscope.storage.tables import run, study, verdict
+from muscope.verdicts.transfer.types import TransferJudgement
 from muscope.verdicts.types import VariantVerdict
-from muscope.vocabulary import CellVerdict
+from muscope.vocabulary import CellVerdict, TransferVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +20,14 @@ class VerdictSummary:
     """The badge of one variant."""
 
     variant: str
-    verdict: CellVerdict
+    verdict: CellVerdict | TransferVerdict
     final: bool
     runs_judged: int
 
 
-def save(conn: Connection, study_id: str, verdicts: Sequence[VariantVerdict]) -> None:
+def save(
+    conn: Connection, study_id: str, verdicts: Sequence[VariantVerdict | TransferJudgement]
+) -> None:
     """Replace the verdicts of a study, unless those that stand know more.
 
     Of two workers that judge at once, the one that read first may be the one that saves last.
@@ -51,11 +54,26 @@ def save(conn: Connection, study_id: str, verdicts: Sequence[VariantVerdict]) ->
 
 
 def of_study(conn: Connection, study_id: str) -> list[VariantVerdict]:
-    """The verdicts of a study, in the order of its spec."""
-    query = select(verdict.c.verdict_json).where(verdict.c.study_id == study_id)
-    found = [VariantVerdict.model_validate_json(text) for text in conn.execute(query).scalars()]
+    """The verdicts of a coordinate check, in the order of its spec; none of another study."""
+    texts = _texts(conn, study_id, "coordinate_check")
+    return [VariantVerdict.model_validate_json(text) for text in texts]
+
+
+def of_transfer(conn: Connection, study_id: str) -> list[TransferJudgement]:
+    """The verdicts of a learning-rate study, in the order of its spec; none of another study."""
+    texts = _texts(conn, study_id, "lr_transfer")
+    return [TransferJudgement.model_validate_json(text) for text in texts]
+
+
+def _texts(conn: Connection, study_id: str, kind: Kind) -> list[str]:
+    query = (
+        select(verdict.c.variant, verdict.c.verdict_json)
+        .join(study, study.c.id == verdict.c.study_id)
+        .where(study.c.id == study_id, study.c.kind == kind)
+    )
     order = _order(conn, [study_id]).get(study_id, {})
-    return sorted(found, key=lambda entry: order[entry.variant])
+    rows = sorted(conn.execute(query), key=lambda row: order[row.variant])
+    return [row.verdict_json for row in rows]
 
 
 def of_studies(conn: Connection, ids: Iterable[str]) -> dict[str, list[VerdictSummary]]:
@@ -63,13 +81,13 @@ def of_studies(conn: Connection, ids: Iterable[str]) -> dict[str, list[VerdictSu
     ids = list(ids)
     columns = (
         verdict.c.study_id, verdict.c.variant, verdict.c.verdict, verdict.c.final,
-        verdict.c.runs_judged,
+        verdict.c.runs_judged, study.c.kind,
     )  # fmt: skip
+    query = select(*columns).join(study, study.c.id == verdict.c.study_id)
     found: dict[str, list[VerdictSummary]] = {study_id: [] for study_id in ids}
-    for row in conn.execute(select(*columns).where(verdict.c.study_id.in_(ids))):
-        summary = VerdictSummary(
-            row.variant, CellVerdict(row.verdict), bool(row.final), row.runs_judged
-        )
+    for row in conn.execute(query.where(verdict.c.study_id.in_(ids))):
+        words = TransferVerdict if row.kind == "lr_transfer" else CellVerdict
+        summary = VerdictSummary(row.variant, words(row.verdict), bool(row.final), row.runs_judged)
         found[row.study_id].append(summary)
     order = _order(conn, ids)
     for study_id, summaries in found.items():
@@ -80,7 +98,7 @@ def of_studies(conn: Connection, ids: Iterable[str]) -> dict[str, list[VerdictSu
 def unjudged(conn: Connection) -> list[str]:
     """Studies with runs that ended with rows and that no verdict counts.
 
-    A final verdict counts everything; without one, a study that has ended is unjudged too.
+    Final verdicts count everything; without them, a study that has ended is unjudged too.
     """
     of_this = run.c.study_id == study.c.id
     with_rows = and_(of_this, run.c.accepted_attempt.is_not(None))
@@ -88,11 +106,17 @@ def unjudged(conn: Connection) -> list[str]:
     judged = select(func.coalesce(func.sum(verdict.c.runs_judged), 0))
     counted = judged.where(verdict.c.study_id == study.c.id).scalar_subquery()
     query = select(study.c.id).where(
-        ~exists().where(verdict.c.study_id == study.c.id, verdict.c.final == 1),
+        ~_is_finally_judged(),
         exists().where(with_rows),
         or_(~exists().where(of_this, endings.OPEN_RUN), rows > counted),
     )
     return list(conn.execute(query.order_by(study.c.created_at)).scalars())
+
+
+def _is_finally_judged() -> ColumnElement[bool]:
+    """Whether there are verdicts and each is final; a variant may be decided before the others."""
+    of_this = verdict.c.study_id == study.c.id
+    return and_(exists().where(of_this), ~exists().where(of_this, verdict.c.final == 0))
 
 
 def _standing(conn: Connection, study_id: str) -> tuple[bool, int]:

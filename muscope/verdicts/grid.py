@@ -1,8 +1,9 @@
 """The samples of one variant as one array, ready to be fitted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import TypeAlias
 
 import numpy as np
 
@@ -15,6 +16,10 @@ from muscope.vocabulary import Role, Statistic, TensorKind
 
 ROUNDING = 1e-6
 """Of the size of a tensor: eight units in float32's last place (2**-23 = 1.2e-7)."""
+
+
+Tensor: TypeAlias = tuple[int, TensorKind, str]
+"""(depth, kind, name)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +47,29 @@ class Grid:
 def gather(spec: StudySpec, variant: Variant, samples: Sequence[Sample]) -> Grid:
     """Lay out the samples of one variant: by depth, kind and tensor in the order of the model."""
     model_order = _model_order(spec, variant)
+    return arrange(samples, model_order, _statistics(spec), (spec.widths, spec.seeds))
+
+
+def arrange(
+    samples: Sequence[Sample],
+    model_order: Mapping[Tensor, bool],
+    statistics: tuple[Statistic, ...],
+    axes: tuple[Sequence[int], int],
+) -> Grid:
+    """Lay out samples over `axes`, (widths, number of seeds).
+
+    `model_order` has every tensor, in the order of the model, and whether it aligns slowly.
+    """
+    widths, seeds = axes
     found = [_place(sample, model_order) for sample in samples]
     order = {key: number for number, key in enumerate(model_order)}
     places = tuple(sorted(set(found), key=lambda p: (order[p.depth, p.kind, p.tensor], p.step)))
-    statistics = _statistics(spec)
-    shape = (len(places), len(statistics), len(spec.widths), spec.seeds)
+    shape = (len(places), len(statistics), len(widths), seeds)
     values, present = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
     if not samples:
         return Grid(places, statistics, values, present)
     rows = {place: number for number, place in enumerate(places)}
-    columns = {width: number for number, width in enumerate(spec.widths)}
+    columns = {width: number for number, width in enumerate(widths)}
     row = [rows[place] for place in found]
     width = [columns[sample.width] for sample in samples]
     seed = [sample.seed for sample in samples]
@@ -81,16 +99,16 @@ def _value(sample: Sample, statistic: Statistic) -> float | None:
     return abs(value)
 
 
-def _place(sample: Sample, aligns_slowly: dict[tuple[int, TensorKind, str], bool]) -> Place:
+def _place(sample: Sample, aligns_slowly: Mapping[Tensor, bool]) -> Place:
     slow = aligns_slowly[sample.depth, sample.kind, sample.tensor]
     return Place(sample.depth, sample.kind, sample.tensor, sample.role, sample.step, slow)
 
 
-def _model_order(spec: StudySpec, variant: Variant) -> dict[tuple[int, TensorKind, str], bool]:
+def _model_order(spec: StudySpec, variant: Variant) -> dict[Tensor, bool]:
     """What the model records, in its order, and whether it is an activation that aligns slowly."""
     model = catalogue.MODELS[variant.model.name]
     options = dict(variant.model.options)
-    found: dict[tuple[int, TensorKind, str], bool] = {}
+    found: dict[Tensor, bool] = {}
     for depth, kind in product(spec.depths, STATISTICS[spec.record]):
         if kind is TensorKind.ACTIVATION:
             made = model.activations(spec.widths[0], depth, options)

@@ -11,10 +11,13 @@ lies within the interval widened by the tolerance, and undecided when the interv
 that. A cell that is excused never disagrees: that it is not there yet is what is legal.
 
 With several depths, every depth is judged by itself: a slope on width per depth.
+
+A study that may stop early is judged look by look: the intervals are those of the look that the
+seeds belong to, and a variant that is decided when all runs of a look are in has stopped.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from muscope.catalogue.expectations import Expectations
@@ -23,10 +26,12 @@ from muscope.records import Sample
 from muscope.spec import StudySpec, Variant
 from muscope.theory import expected
 from muscope.theory.expected import TOLERANCE, Coordinates, LegalException
-from muscope.verdicts.grid import Place, gather
+from muscope.verdicts import looks, stopping
+from muscope.verdicts.grid import Grid, Place, gather
+from muscope.verdicts.looks import CONFIDENCE
 from muscope.verdicts.slopes import Fits, Interval, fit
-from muscope.verdicts.types import DECIDING, Cell, TensorVerdict, VariantVerdict
-from muscope.vocabulary import CellVerdict, TensorKind
+from muscope.verdicts.types import Cell, EarlyStop, TensorVerdict, VariantVerdict
+from muscope.vocabulary import CellVerdict, Statistic
 
 FROM_HARMLESS_TO_WORST = (
     CellVerdict.ZERO,
@@ -62,32 +67,50 @@ def _judge_variant(
     *,
     final: bool,
 ) -> VariantVerdict:
-    cells = tuple(_cells(spec, variant, samples))
-    tensors = tuple(_tensor_verdicts(cells))
-    words = [tensor.verdict for tensor in tensors]
+    look = looks.look(spec, max((sample.seed + 1 for sample in samples), default=1))
+    confidence = looks.confidence(spec, look)
+    cells = tuple(_cells(spec, variant, samples, confidence))
+    tensors = tuple(tensor_verdicts(cells))
+    verdict = worst_of(tensors)
+    judged, per_seed = runs_judged.get(variant.key, 0), len(spec.widths) * len(spec.depths)
+    is_whole = look < spec.seeds and judged == per_seed * look
+    has_stopped = is_whole and stopping.is_decided(verdict, cells, confidence)
     return VariantVerdict(
         variant=variant.key,
         label=variant.label,
-        verdict=max(words, key=_severity, default=CellVerdict.INCONCLUSIVE),
-        final=final,
-        runs_judged=runs_judged.get(variant.key, 0),
-        runs_planned=len(spec.widths) * len(spec.depths) * spec.seeds,
+        verdict=verdict,
+        final=final or has_stopped,
+        runs_judged=judged,
+        runs_planned=per_seed * (look if has_stopped else spec.seeds),
+        confidence=confidence,
+        stopped_early=EarlyStop(seeds=look, of=spec.seeds) if has_stopped else None,
         tensors=tensors,
         cells=cells,
     )
 
 
-def _cells(spec: StudySpec, variant: Variant, samples: Sequence[Sample]) -> Iterator[Cell]:
+def _cells(
+    spec: StudySpec, variant: Variant, samples: Sequence[Sample], confidence: float
+) -> Iterator[Cell]:
     """Every measured cell: by depth, kind, tensor in model order, step, statistic."""
-    grid = gather(spec, variant, samples)
+    at = _expectations(spec, variant).at
+    return cells_of(gather(spec, variant, samples), spec.widths, at, confidence)
+
+
+def cells_of(
+    grid: Grid,
+    widths: Sequence[int],
+    at: Callable[[Place, Statistic], Coordinates],
+    confidence: float = CONFIDENCE,
+) -> Iterator[Cell]:
+    """Every measured cell of a grid; `at` says what its expectation depends on."""
     cell_shape = (len(grid.places) * len(grid.statistics), *grid.values.shape[2:])
-    fits = fit(spec.widths, grid.values.reshape(cell_shape), grid.present.reshape(cell_shape))
+    values, present = grid.values.reshape(cell_shape), grid.present.reshape(cell_shape)
+    fits = fit(widths, values, present, confidence=confidence)
     keys = ((place, statistic) for place in grid.places for statistic in grid.statistics)
-    expectations = _expectations(spec, variant)
     for number, (place, statistic) in enumerate(keys):
         if fits.widths[number].any():
-            at = expectations.at(place, statistic)
-            yield _cell(at, place, spec.widths, fits, number)
+            yield _cell(at(place, statistic), place, widths, fits, number)
 
 
 def _expectations(spec: StudySpec, variant: Variant) -> Expectations:
@@ -177,9 +200,15 @@ def _as_expected(
     return None if undecided else agrees
 
 
-def _tensor_verdicts(cells: Sequence[Cell]) -> Iterator[TensorVerdict]:
+def worst_of(tensors: Iterable[TensorVerdict]) -> CellVerdict:
+    """The verdict of the worst tensor; without any nothing is known."""
+    words = (tensor.verdict for tensor in tensors)
+    return max(words, key=_severity, default=CellVerdict.INCONCLUSIVE)
+
+
+def tensor_verdicts(cells: Sequence[Cell]) -> Iterator[TensorVerdict]:
     """One verdict per depth, kind and tensor of which any cell decides; `cells` come in groups."""
-    deciding = (cell for cell in cells if cell.statistic in DECIDING.get(cell.kind, ()))
+    deciding = (cell for cell in cells if cell.decides)
     for (depth, kind, tensor), group in groupby(
         deciding, key=lambda c: (c.depth, c.kind, c.tensor)
     ):
@@ -191,10 +220,6 @@ def _tensor_verdicts(cells: Sequence[Cell]) -> Iterator[TensorVerdict]:
         yield TensorVerdict(
             tensor=tensor, kind=kind, role=own[0].role, depth=depth, verdict=verdict, worst=worst
         )
-
-
-def _place_of(cell: Cell) -> tuple[int, TensorKind, str]:
-    return (cell.depth, cell.kind, cell.tensor)
 
 
 def _never_moved(cells: Sequence[Cell]) -> Cell | None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-CONFIDENCE = 0.90
+from muscope.verdicts.looks import CONFIDENCE
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -53,7 +53,9 @@ class Fits:
         return _known(self.half_width[cell])
 
 
-def fit(widths: Sequence[int], values: Floats, present: Bools) -> Fits:
+def fit(
+    widths: Sequence[int], values: Floats, present: Bools, *, confidence: float = CONFIDENCE
+) -> Fits:
     """Fit every cell of values (cells, widths, seeds); `present` says which were measured.
 
     The slope is that of the mean over seeds, taken before the logarithm. The interval around it
@@ -70,7 +72,7 @@ def fit(widths: Sequence[int], values: Floats, present: Bools) -> Fits:
     log_widths: Floats = np.log2(np.array(widths, dtype=np.float64))
     return Fits(
         slope=_slopes(log_widths, _log2_seed_mean(values, used), fitted_widths),
-        half_width=_half_width(_seed_slopes(log_widths, values, used), seeds),
+        half_width=_half_width(_seed_slopes(log_widths, values, used), seeds, confidence),
         seeds=np.where(seeds > 0, seeds, _any(present, axis=1).sum(axis=1)),
         widths=_any(present, axis=2),
         diverged=diverged,
@@ -124,16 +126,21 @@ def _slopes(x: Floats, y: Floats, used: Bools) -> Floats:
     return slopes
 
 
-def _half_width(seed_slopes: Floats, seeds: Integers) -> Floats:
+def quantile(seeds: int | Integers, confidence: float) -> Floats:
+    """Half an interval in standard errors: Student's t of so many seeds, two-sided."""
+    t: Floats = np.asarray(stdtrit(np.maximum(seeds - 1, 1), 0.5 + confidence / 2))
+    return t
+
+
+def _half_width(seed_slopes: Floats, seeds: Integers, confidence: float) -> Floats:
     """t * s / sqrt(n) over the n seeds of every cell; nan with fewer than two."""
     several = seeds >= 2
     divisor = np.maximum(seeds, 1)
     known = np.isfinite(seed_slopes)
     mean = np.where(known, seed_slopes, 0.0).sum(axis=1) / divisor
     squares = (np.where(known, seed_slopes - mean[:, None], 0.0) ** 2).sum(axis=1)
-    freedom = np.maximum(seeds - 1, 1)
-    t = stdtrit(freedom, 0.5 + CONFIDENCE / 2)
-    half_width = t * np.sqrt(squares / freedom / divisor)
+    variance = squares / np.maximum(seeds - 1, 1)
+    half_width = quantile(seeds, confidence) * np.sqrt(variance / divisor)
     return np.where(several & known.any(axis=1), half_width, np.nan)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
+from muscope.verdicts.looks import CONFIDENCE
 from muscope.vocabulary import CellVerdict, Role, Statistic, TensorKind
 
 DECIDING: Mapping[TensorKind, tuple[Statistic, ...]] = {
@@ -24,11 +25,11 @@ class Cell(Judged):
     """The slope of one statistic of one kind of a tensor at one step, and what it means.
 
     `slope` is the least-squares slope of log2(statistic, mean over seeds) on log2(width);
-    [`low`, `high`] its 90 % Student-t interval from the per-seed slopes (None with one seed);
-    all None where there is nothing to fit. `tolerance` is the half-width of *flat*. An
-    `exception` is the reason why a departure from flat is legal here. `expected` is theory's
-    exponent, None where it is unknown; `as_expected` says whether the slope agrees with it,
-    None where that cannot be told; where it is excused it never disagrees.
+    [`low`, `high`] its Student-t interval from the per-seed slopes (None with one seed), at the
+    verdict's confidence; all None where there is nothing to fit. `tolerance` is the half-width of
+    *flat*. An `exception` is the reason why a departure from flat is legal here. `expected` is
+    theory's exponent, None where it is unknown; `as_expected` says whether the slope agrees with
+    it, None where that cannot be told; where it is excused it never disagrees.
     """
 
     tensor: str
@@ -51,6 +52,11 @@ class Cell(Judged):
     source: str
 
     @property
+    def decides(self) -> bool:
+        """Whether its statistic is one by which tensors of its kind are judged."""
+        return self.statistic in DECIDING.get(self.kind, ())
+
+    @property
     def counts(self) -> bool:
         """Whether this cell can decide a verdict: not excused, not exactly zero."""
         return self.exception is None and self.verdict is not CellVerdict.ZERO
@@ -71,8 +77,23 @@ class TensorVerdict(Judged):
         return abs(self.worst.slope or 0.0) if self.worst else 0.0
 
 
+class EarlyStop(Judged):
+    """A variant that needed fewer seeds than it might have had."""
+
+    seeds: int
+    of: int
+
+    def sentence(self) -> str:
+        """`decided after 3 of 10 seeds`."""
+        return f"decided after {self.seeds} of {self.of} seeds"
+
+
 class VariantVerdict(Judged):
-    """A variant's verdict: that of its worst tensor. Badge, table and exit code all read this."""
+    """A variant's verdict: that of its worst tensor. Badge, table and exit code all read this.
+
+    `confidence` is that of every interval. Of a variant that `stopped_early` the runs planned are
+    those up to there, and the verdict is final while other variants go on.
+    """
 
     variant: str
     label: str
@@ -80,6 +101,8 @@ class VariantVerdict(Judged):
     final: bool
     runs_judged: int
     runs_planned: int
+    confidence: float = CONFIDENCE
+    stopped_early: EarlyStop | None = None
     tensors: tuple[TensorVerdict, ...]
     cells: tuple[Cell, ...]
 
@@ -100,9 +123,13 @@ class VariantVerdict(Judged):
 
     def sentence(self) -> str:
         """The verdict in words: `flat in all 19 tensors`, `grows in 7 of 19 tensors`."""
-        total = len(self.tensors)
-        if not total:
+        if not self.tensors:
             return "nothing measured yet"
+        early = f", {self.stopped_early.sentence()}" if self.stopped_early else ""
+        return f"{self._in_tensors()}{early}"
+
+    def _in_tensors(self) -> str:
+        total = len(self.tensors)
         if self.verdict is CellVerdict.FLAT:
             return f"flat in all {total} tensors"
         count = sum(tensor.verdict is self.verdict for tensor in self.tensors)

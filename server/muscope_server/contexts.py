@@ -8,10 +8,13 @@ from muscope.plan import Plan
 from muscope.reports.card import Card
 from muscope.reports.formats import plural
 from muscope.reports.html import Chart, Content, ReportRun
+from muscope.reports.rate_table import RateRow
 from muscope.reports.slope_table import SlopeTable
 from muscope.storage.attempts import RunningBundle
+from muscope.storage.budgets import BundleBudget
 from muscope.storage.workers import WorkerRow
-from muscope.vocabulary import CellVerdict, Statistic, StudyState, TensorKind
+from muscope.verdicts.transfer.types import TransferJudgement
+from muscope.vocabulary import CellVerdict, Statistic, StudyState, TensorKind, TransferVerdict
 from muscope_server.forms import Form
 
 
@@ -41,13 +44,14 @@ class HelpContext:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a study is, in numbers and in words."""
+    """How far a study is, in numbers and in words; later stages may bring it to `at_most` runs."""
 
     state: StudyState
     ended: int
     measured: int
     failed: int
     runs: int
+    at_most: int = 0
 
     @property
     def is_live(self) -> bool:
@@ -57,6 +61,8 @@ class Progress:
     @property
     def words(self) -> str:
         """`4 of 16 runs ended` while it runs; afterwards, how many gave a result."""
+        if self.is_live and self.at_most > self.runs:
+            return f"{self.ended} of up to {plural(self.at_most, 'run')} ended"
         if self.is_live:
             return f"{self.ended} of {plural(self.runs, 'run')} ended"
         return f"{self.measured} of {plural(self.runs, 'run')} finished"
@@ -67,7 +73,7 @@ class Badge:
     """A variant's verdict in the list of studies, and what it lacks; no verdict yet is None."""
 
     label: str
-    verdict: CellVerdict | None
+    verdict: CellVerdict | TransferVerdict | None
     standing: str
 
 
@@ -93,9 +99,13 @@ class StudiesContext:
 
 @dataclass(frozen=True, slots=True)
 class PlanContext:
-    """_plan.html: what the form would cost, or why it cannot be planned yet."""
+    """_plan.html: what the form would cost, or why it cannot be planned yet.
+
+    `time` says how long it takes on the workers that are there.
+    """
 
     plan: Plan | None
+    time: str
     spec_yaml: str
     problems: Sequence[str]
     hints: Sequence[str]
@@ -107,6 +117,7 @@ class NewStudyContext:
 
     form: Form
     plan: Plan | None
+    time: str
     spec_yaml: str
     problems: Sequence[str]
     hints: Sequence[str]
@@ -119,6 +130,7 @@ class Header:
 
     id: str
     name: str
+    kind: str
     progress: Progress
     event_seq: int
     created_at: datetime
@@ -127,6 +139,18 @@ class Header:
     waiting: str | None
     failure: str | None
     training: str
+
+
+@dataclass(frozen=True, slots=True)
+class RatesOfVariant:
+    """The learning rates of one variant, its chart fetched by the page; None is not judged yet."""
+
+    label: str
+    judged: TransferJudgement | None
+    rows: Sequence[RateRow]
+    drifts: Sequence[str]
+    url: str
+    summary: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +170,10 @@ class StudyContext:
     tables: Sequence[SlopeTable]
     tolerance: str
     charts: Sequence[Chart]
+    rates: Sequence[RatesOfVariant]
     runs: Sequence[ReportRun]
+    bundles: Sequence[BundleBudget]
+    taken: str
     labels: Mapping[str, str]
     content: Content | None
 

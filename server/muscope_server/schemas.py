@@ -6,12 +6,24 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 
 from muscope import catalogue
+from muscope.budget import Budget
 from muscope.plan import Plan
 from muscope.spec import StudySpec
+from muscope.storage.budgets import BundleBudget
 from muscope.storage.studies import StudyRow
 from muscope.storage.verdicts import VerdictSummary
+from muscope.verdicts.transfer.types import TransferJudgement
 from muscope.verdicts.types import VariantVerdict
-from muscope.vocabulary import CellVerdict, RunState, StudyIntent, StudyState, UpdateFamily
+from muscope.vocabulary import (
+    BundleState,
+    CellVerdict,
+    RunState,
+    StudyIntent,
+    StudyState,
+    TransferVerdict,
+    UpdateFamily,
+)
+from muscope_server.estimates import Estimate
 
 
 class _View(BaseModel):
@@ -102,10 +114,12 @@ class PlanView(_View):
     flops: float
     measurement_rows: int
     warnings: tuple[str, ...]
+    seconds: float | None
+    time: str
 
     @classmethod
-    def of(cls, planned: Plan) -> "PlanView":
-        """The plan without its grid."""
+    def of(cls, planned: Plan, estimate: Estimate) -> "PlanView":
+        """The plan without its grid, and how long it takes on the workers that are there."""
         return cls(
             runs=planned.run_count,
             bundles=len(planned.bundles),
@@ -114,14 +128,87 @@ class PlanView(_View):
             flops=planned.flops,
             measurement_rows=planned.measurement_rows,
             warnings=planned.warnings,
+            seconds=estimate.seconds,
+            time=estimate.words,
         )
+
+
+class BudgetView(_View):
+    """What the training of a bundle took, or that of all of them together.
+
+    `fraction` is the part of `ceiling`, the FLOP/s of the best matrix product of the machine, that
+    the planned FLOPs came to; `time_s` is with the first step.
+    """
+
+    flops: float
+    time_s: float
+    first_step_s: float
+    planned_s: float | None
+    peak_bytes: int | None
+    ceiling: float | None
+    fraction: float | None
+
+    @classmethod
+    def of(cls, budget: Budget) -> "BudgetView":
+        """The same as numbers."""
+        return cls(
+            flops=budget.flops,
+            time_s=budget.seconds,
+            first_step_s=budget.warm_up_s,
+            planned_s=budget.planned_s,
+            peak_bytes=budget.peak_bytes,
+            ceiling=budget.ceiling,
+            fraction=budget.fraction,
+        )
+
+
+class BundleBudgetView(_View):
+    """One bundle: what is trained in it, on what, and what it took if it has ended."""
+
+    bundle: int
+    model: str
+    optimizer: str
+    width: int
+    depth: int
+    runs: int
+    state: BundleState
+    planned_bytes: int
+    device: str | None
+    threads: int | None
+    matmul_precision: str | None
+    budget: BudgetView | None
+
+    @classmethod
+    def of(cls, row: BundleBudget) -> "BundleBudgetView":
+        """A row of the table."""
+        return cls(
+            bundle=row.number,
+            model=row.spec.variant.model.name,
+            optimizer=row.spec.variant.optimizer.name,
+            width=row.spec.width,
+            depth=row.spec.depth,
+            runs=row.runs,
+            state=row.state,
+            planned_bytes=row.planned_bytes,
+            device=row.device,
+            threads=row.threads,
+            matmul_precision=row.matmul_precision,
+            budget=None if row.budget is None else BudgetView.of(row.budget),
+        )
+
+
+class StudyBudget(_View):
+    """What a study has taken so far, and bundle by bundle."""
+
+    total: BudgetView | None
+    bundles: tuple[BundleBudgetView, ...]
 
 
 class SummaryView(_View):
     """One variant's verdict in a word."""
 
     variant: str
-    verdict: CellVerdict
+    verdict: CellVerdict | TransferVerdict
     final: bool
 
 
@@ -177,7 +264,9 @@ class RunView(_View):
     variant: str
     width: int
     depth: int
+    octave: float
     seed: int
+    stage: int
     state: RunState
     row_count: int | None
     digest: str | None
@@ -199,7 +288,8 @@ class RunList(_View):
 
 
 class VerdictList(_View):
-    """The verdict of every variant that has one, in full."""
+    """The verdict of every variant that has one, in full: `transfers` of a learning-rate study."""
 
     verdicts: tuple[VariantVerdict, ...]
+    transfers: tuple[TransferJudgement, ...]
     sentences: dict[str, str]

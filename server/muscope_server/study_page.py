@@ -1,33 +1,47 @@
 """What a study's page shows, tab by tab: rows of the database become a context."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from muscope import plan
-from muscope.plots import coordinate_check
+from muscope import budget, plan
+from muscope.plots import coordinate_check, lr_transfer
 from muscope.plots.coordinate_check import CoordinateCheckInfo
 from muscope.recording import STATISTICS
-from muscope.reports import card, html, slope_table
+from muscope.reports import budget_lines, card, html, rate_table, slope_table
 from muscope.reports.html import Chart, Content, ReportInput, ReportRun
 from muscope.reports.slope_table import SlopeTable
-from muscope.spec import RunSpec
-from muscope.storage import attempts, failures, measurements, studies, verdicts
+from muscope.spec import Kind, RunSpec, StudySpec
+from muscope.storage import attempts, budgets, failures, measurements, studies, verdicts
 from muscope.storage.attempts import RunningBundle
+from muscope.storage.budgets import BundleBudget
 from muscope.storage.studies import RunRow, StudyRow
 from muscope.storage.verdicts import VerdictSummary
+from muscope.verdicts.looks import looks
+from muscope.verdicts.transfer.types import TransferJudgement
 from muscope.verdicts.types import VariantVerdict
-from muscope.vocabulary import RunState, Statistic, StudyState, TensorKind
+from muscope.vocabulary import CellVerdict, RunState, Statistic, StudyState, TensorKind
 from muscope_server import urls, waiting
-from muscope_server.contexts import Badge, Header, Progress, StudyContext, StudyLine
+from muscope_server.contexts import (
+    Badge,
+    Header,
+    Progress,
+    RatesOfVariant,
+    StudyContext,
+    StudyLine,
+)
 
-TABS = {
-    "verdict": "Verdict",
-    "coordinate-check": "Coordinate check",
-    "runs": "Runs",
-    "report": "Report",
+TABS: Mapping[Kind, Mapping[str, str]] = {
+    "coordinate_check": {
+        "verdict": "Verdict",
+        "coordinate-check": "Coordinate check",
+        "runs": "Runs",
+        "report": "Report",
+    },
+    "lr_transfer": {"lr-transfer": "LR transfer", "runs": "Runs"},
 }
+"""Of every kind of study; a page opens on the first."""
 FIRST = (Statistic.CONTRIBUTION, Statistic.CHANGE)
 """A page opens on the first of these that was recorded: they decide most verdicts."""
 
@@ -44,6 +58,7 @@ PARTS = {
     "": Part("study.html", ""),
     "header": Part("_study_header.html", "header"),
     "verdict": Part("_verdict_tab.html", "verdict"),
+    "rates": Part("_rates_table.html", "lr-transfer"),
     "runs": Part("_runs_tab.html", "runs"),
 }
 
@@ -58,17 +73,24 @@ class View:
     kind: TensorKind = TensorKind.ACTIVATION
 
     def of(self, row: StudyRow) -> "View":
-        """The same view with a kind and a statistic that this study records."""
+        """The same view with a tab, a kind and a statistic that this study has."""
+        if row.spec.kind == "lr_transfer":
+            tabs = TABS["lr_transfer"]
+            # the header is a part that belongs to every tab
+            known_tab = self.tab if self.tab in (*tabs, "header") else next(iter(tabs))
+            return replace(self, tab=known_tab)
+        tabs = TABS["coordinate_check"]
+        known_tab = self.tab if self.tab in (*tabs, "header") else next(iter(tabs))
         kinds = STATISTICS[row.spec.record]
         kind = self.kind if self.kind in kinds else TensorKind.ACTIVATION
         offered = statistics(row, kind)
         known = self.statistic if self.statistic in offered else offered[0]
-        return replace(self, kind=kind, statistic=known)
+        return replace(self, tab=known_tab, kind=kind, statistic=known)
 
 
 def statistics(row: StudyRow, kind: TensorKind) -> tuple[Statistic, ...]:
     """What a study records of a kind, in the order of a page."""
-    recorded = STATISTICS[row.spec.record][kind]
+    recorded = STATISTICS[row.spec.record].get(kind, ())
     first = tuple(statistic for statistic in FIRST if statistic in recorded)
     return (*first, *(statistic for statistic in recorded if statistic not in first))
 
@@ -77,12 +99,12 @@ def line(row: StudyRow, summaries: list[VerdictSummary]) -> StudyLine:
     """A study in the list of studies, with one badge per variant."""
     judged = {summary.variant: summary for summary in summaries}
     how_far = progress(row)
-    planned = row.spec.run_count // len(row.spec.variants)
+    whole = _whole(row.spec)
     return StudyLine(
         id=row.id,
         name=row.name,
         badges=[
-            _badge(variant.label, judged.get(variant.key), planned, is_over=not how_far.is_live)
+            _badge(variant.label, judged.get(variant.key), whole, is_over=not how_far.is_live)
             for variant in row.spec.variants
         ],
         progress=how_far,
@@ -99,27 +121,43 @@ def progress(row: StudyRow) -> Progress:
     return Progress(
         state=row.state,
         ended=sum(number for state, number in row.counts.items() if state.is_terminal),
-        measured=count(RunState.FINISHED, RunState.DIVERGED),
+        measured=count(RunState.FINISHED, RunState.DIVERGED, RunState.SKIPPED),
         failed=count(RunState.FAILED, RunState.OUT_OF_MEMORY),
         runs=row.runs,
+        at_most=row.spec.run_count if row.stage is not None else 0,
     )
 
 
-def _badge(label: str, judged: VerdictSummary | None, planned: int, *, is_over: bool) -> Badge:
+def _whole(spec: StudySpec) -> set[int]:
+    """Runs with which a variant lacks none: all that were planned, or those of a look.
+
+    Of a search that may be any number.
+    """
+    per_variant = spec.run_count // len(spec.variants)
+    if spec.search == "adaptive":
+        return set(range(1, per_variant + 1))
+    return {per_variant // spec.seeds * look for look in looks(spec)}
+
+
+def _badge(label: str, judged: VerdictSummary | None, whole: set[int], *, is_over: bool) -> Badge:
     if judged is None:
         return Badge(label, None, "")
     if not is_over:
         return Badge(label, judged.verdict, "" if judged.final else "so far")
-    is_firm = judged.final and judged.runs_judged == planned
+    # what is still open after an early look was to go on
+    is_open = judged.verdict is CellVerdict.INCONCLUSIVE and judged.runs_judged < max(whole)
+    is_firm = judged.final and judged.runs_judged in whole and not is_open
     return Badge(label, judged.verdict, "" if is_firm else "incomplete")
 
 
 def context(conn: Connection, row: StudyRow, view: View) -> StudyContext:
     """Everything that the open tab needs, and nothing that another would."""
     judged = verdicts.of_study(conn, row.id) if view.tab == "verdict" else []
+    rates = _rates(conn, row) if view.tab == "lr-transfer" else ()
+    bundles = budgets.of_study(conn, row.id) if view.tab == "runs" else []
     return StudyContext(
         study=header(conn, row),
-        tabs=TABS,
+        tabs=TABS[row.spec.kind],
         tab=view.tab,
         kinds=tuple(STATISTICS[row.spec.record]),
         kind=view.kind,
@@ -129,12 +167,21 @@ def context(conn: Connection, row: StudyRow, view: View) -> StudyContext:
         tensors=_tensors(row, view.kind) if view.tab == "coordinate-check" else (),
         cards=card.cards(row.spec, judged, is_over=_is_over(row)) if view.tab == "verdict" else (),
         tables=[_table(row, entry, view) for entry in judged],
-        tolerance=_tolerance(judged),
+        tolerance=_tolerance(judged, rates),
         charts=_charts(conn, row, view) if view.tab == "coordinate-check" else (),
+        rates=rates,
         runs=_runs(conn, row) if view.tab == "runs" else (),
+        bundles=bundles,
+        taken=_taken(bundles),
         labels=labels(row),
         content=_preview(conn, row) if view.tab == "report" else None,
     )
+
+
+def _taken(bundles: Sequence[BundleBudget]) -> str:
+    """What the study took so far, in a sentence; nothing before the first bundle has ended."""
+    total = budget.total([entry.budget for entry in bundles if entry.budget])
+    return budget_lines.taken(total) if total else ""
 
 
 def _table(row: StudyRow, judged: VariantVerdict, view: View) -> SlopeTable:
@@ -150,6 +197,7 @@ def header(conn: Connection, row: StudyRow) -> Header:
     return Header(
         id=row.id,
         name=row.name,
+        kind=row.spec.kind,
         progress=progress(row),
         event_seq=row.event_seq,
         created_at=row.created_at,
@@ -192,14 +240,21 @@ def report_run(run: RunRow) -> ReportRun:
 def environment(conn: Connection, row: StudyRow) -> dict[str, str]:
     """Versions, devices and data of everything that ran."""
     found = attempts.surroundings(conn, row.id)
-    columns = {
+    columns: dict[str, set[str | None]] = {
         "device": {entry.device for entry in found},
+        "threads": {str(entry.threads or "") for entry in found},
+        "float32 products": {entry.matmul_precision for entry in found},
         "torch": {entry.torch_version for entry in found},
         "code": {entry.code_version for entry in found},
         "data, SHA-256": {entry.data_digest for entry in found},
     }
-    return {"study": row.id, "spec, SHA-256": row.spec_digest} | {
-        name: ", ".join(sorted(filter(None, values))) for name, values in columns.items() if values
+    said = {name: ", ".join(sorted(filter(None, of))) for name, of in columns.items()}
+    taken = _taken(budgets.of_study(conn, row.id))
+    return {
+        "study": row.id,
+        "spec, SHA-256": row.spec_digest,
+        **{name: words for name, words in said.items() if words},
+        **({"budget": taken} if taken else {}),
     }
 
 
@@ -251,9 +306,30 @@ def _shapes(row: StudyRow) -> list[RunSpec]:
     return list(seen.values())
 
 
-def _tolerance(judged: list[VariantVerdict]) -> str:
-    found = sorted({cell.tolerance for entry in judged for cell in entry.cells})
-    return " or ".join(f"{value:g}" for value in found)
+def _tolerance(judged: list[VariantVerdict], rates: Sequence[RatesOfVariant]) -> str:
+    found = {cell.tolerance for entry in judged for cell in entry.cells}
+    found |= {drift.tolerance for one in rates if one.judged for drift in one.judged.drifts}
+    return " or ".join(f"{value:g}" for value in sorted(found))
+
+
+def _rates(conn: Connection, row: StudyRow) -> tuple[RatesOfVariant, ...]:
+    found = {entry.variant: entry for entry in verdicts.of_transfer(conn, row.id)}
+    return tuple(
+        _rates_of(row, variant, label, found.get(variant)) for variant, label in labels(row).items()
+    )
+
+
+def _rates_of(
+    row: StudyRow, variant: str, label: str, judged: TransferJudgement | None
+) -> RatesOfVariant:
+    return RatesOfVariant(
+        label=label,
+        judged=judged,
+        rows=rate_table.rows(judged) if judged else (),
+        drifts=rate_table.drifts(judged) if judged else (),
+        url=urls.rates_figure(row.id, variant),
+        summary=lr_transfer.summary(judged),
+    )
 
 
 def _charts(conn: Connection, row: StudyRow, view: View) -> list[Chart]:
@@ -270,7 +346,13 @@ def _charts(conn: Connection, row: StudyRow, view: View) -> list[Chart]:
 
 
 def _runs(conn: Connection, row: StudyRow) -> list[ReportRun]:
-    return [report_run(run) for run in studies.runs(conn, row.id)]
+    runs = studies.runs(conn, row.id)
+    if row.spec.kind == "coordinate_check":
+        return [report_run(run) for run in runs]
+    base = {variant.key: variant.optimizer.learning_rate for variant in row.spec.variants}
+    return [
+        replace(report_run(run), learning_rate=base[run.variant] * 2.0**run.octave) for run in runs
+    ]
 
 
 def _preview(conn: Connection, row: StudyRow) -> Content:

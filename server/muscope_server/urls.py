@@ -63,9 +63,19 @@ def figure(study_id: str, **view: str) -> str:
     return f"{api_study(study_id)}/figures/coordinate-check?{query}"
 
 
+def rates_figure(study_id: str, variant: str) -> str:
+    """A learning-rate figure as Plotly JSON."""
+    return f"{api_study(study_id)}/figures/lr-transfer?{urlencode({'variant': variant})}"
+
+
 def measurements(study_id: str) -> str:
     """All measurements as CSV."""
     return f"{api_study(study_id)}/measurements.csv"
+
+
+def budget(study_id: str) -> str:
+    """What every bundle took, as JSON; with `.csv` behind it as CSV."""
+    return f"{api_study(study_id)}/budget"
 
 
 def report(study_id: str) -> str:

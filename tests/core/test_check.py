@@ -51,7 +51,7 @@ def test_what_no_machine_can_hold_is_refused_before_it_is_tried(folder: Path) ->
     (folder / "huge.yaml").write_text(huge.replace("depths: [1]", "depths: [512]"))
     refused = muscope("check", "huge.yaml")
     assert refused.exit_code == 2
-    assert "the bundle of width 65536 and depth 512 needs about" in refused.stderr
+    assert "one run of width 65536 and depth 512 needs about" in refused.stderr
 
 
 @pytest.mark.usefixtures("_torch")
@@ -119,6 +119,7 @@ def test_missing_data_are_told_in_a_sentence_that_says_where_to_put_them(
             ["small.yaml", "--report", "missing/report.html"],
             "missing/report.html cannot be written",
         ),
+        (["rates.yaml", "--fail-on", "grows"], "--fail-on is for coordinate checks"),
         (["wrong.yaml"], "widths[0]: must be a whole number"),
         (["huge.yaml"], "at most 2000 are allowed"),
     ],
@@ -130,6 +131,7 @@ def test_what_cannot_be_used_is_refused_before_anything_is_trained(
     widths = ", ".join(str(16 * n) for n in range(1, 65))
     huge = SMALL.replace("16, 32, 64", widths).replace("seeds: 3", "seeds: 64")
     (folder / "huge.yaml").write_text(huge)
+    (folder / "rates.yaml").write_text(SMALL + "\nkind: lr_transfer\noctaves: [-1, 0, 1]\n")
     done = muscope("check", *arguments)
     assert done.exit_code == 2
     assert words in done.stderr

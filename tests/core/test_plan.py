@@ -70,6 +70,25 @@ def test_a_grid_beyond_the_operators_limit_is_refused() -> None:
     assert plan.plan(demo(), max_runs=120).run_count == 120
 
 
+def test_a_grid_of_many_learning_rates_is_told_to_take_fewer_of_them() -> None:
+    data = demo().model_dump(mode="json", exclude={"record", "batches"})
+    data |= {"kind": "lr_transfer", "octaves": list(range(-20, 20))}
+    with pytest.raises(ValueError, match="take fewer widths, depths, learning rates, seeds"):
+        plan.plan(StudySpec.model_validate_json(json.dumps(data)))
+
+
+def test_too_few_steps_to_tell_learning_rates_apart_are_warned_of() -> None:
+    data = demo().model_dump(mode="json", exclude={"record", "batches"})
+    data |= {"kind": "lr_transfer", "octaves": [-1, 0, 1], "seeds": 3}
+    few, many = (
+        plan.plan(StudySpec.model_validate_json(json.dumps(data | {"steps": steps}))).warnings
+        for steps in (4, 200)
+    )
+    assert [line for line in few if line not in many] == [
+        "4 steps: so early the largest learning rate wins; take 100 or more"
+    ]
+
+
 def test_a_grid_of_half_a_thousand_million_runs_is_refused_at_once() -> None:
     data = demo().model_dump(mode="json")
     (adamw,) = data["arms"][0]["optimizers"]
@@ -109,7 +128,7 @@ def test_products_and_state_of_an_optimizer_are_counted() -> None:
         costs[name] = (largest.flops, largest.memory_bytes)
     flops, memory = ({name: cost[i] for name, cost in costs.items()} for i in (0, 1))
     assert flops["adamw"] == flops["lion"] < min(flops["muon"], flops["shampoo"])
-    assert memory["lion"] < memory["muon"] < memory["adamw"] < memory["shampoo"]
+    assert memory["lion"] < memory["adamw"] < memory["muon"] < memory["shampoo"]
 
 
 def test_fresh_batches_of_large_images_are_counted() -> None:
@@ -141,6 +160,7 @@ def test_costs_add_up() -> None:
     [
         ({"seeds": 1}, "1 seed"),
         ({"seeds": 2}, "2 seeds"),
+        ({"seeds": 4, "stop_early": True}, "one look only"),
         ({"widths": [64, 128]}, "fewer than 4 widths"),
         ({"widths": [32, 64, 128, 256]}, "smallest width 32"),
     ],
@@ -188,3 +208,25 @@ def test_decay_in_adams_gradient_is_warned_of(optimizer: str, decay: float, warn
     data["arms"][0]["optimizers"] = [given]
     warnings = plan.plan(StudySpec.model_validate_json(json.dumps(data))).warnings
     assert any("take 'adamw' to transfer it" in words for words in warnings) is warned
+
+
+def test_a_bundle_is_cut_into_pieces_of_what_fits_with_every_run_once() -> None:
+    bundle = plan.plan(demo()).bundles[0]
+    for size in range(1, len(bundle.runs) + 1):
+        room = plan.together(bundle.runs[:size]).memory_bytes / plan.USABLE
+        pieces = plan.cut(bundle, round(room) + 1)
+        assert tuple(run for piece in pieces for run in piece.runs) == bundle.runs
+        assert len(pieces[0].runs) == max(len(piece.runs) for piece in pieces) == size
+        assert all(piece.memory_bytes <= plan.USABLE * (room + 1) for piece in pieces)
+
+
+def test_a_bundle_that_fits_is_left_as_it_is() -> None:
+    bundle = plan.plan(demo()).bundles[0]
+    assert plan.cut(bundle, 2**50) == (bundle,)
+
+
+def test_a_run_that_does_not_fit_is_alone() -> None:
+    bundle = plan.plan(demo()).bundles[0]
+    for free in (-1, 0, 1):
+        pieces = plan.cut(bundle, free)
+        assert [len(piece.runs) for piece in pieces] == [1] * len(bundle.runs)

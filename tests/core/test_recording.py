@@ -67,7 +67,8 @@ def test_rows_are_tensors_times_steps_and_no_update_precedes_the_first(
 
 def test_recording_more_costs_more_and_the_plan_says_so() -> None:
     spec = demo()
-    plans = [plan.plan(spec.model_copy(update={"record": record})) for record in STATISTICS]
+    records = [record for record in STATISTICS if record != "losses"]  # their sizes are free
+    plans = [plan.plan(spec.model_copy(update={"record": record})) for record in records]
     for less, more in pairwise(plans):
         assert less.flops < more.flops
         assert less.cells < more.cells

@@ -91,7 +91,7 @@ def test_the_plan_follows_while_typing_and_a_mistake_keeps_what_was_typed(
         page = found.page
         runs = page.locator("#plan dd").first
         expect(runs).to_have_text("40")
-        page.get_by_label("Seeds").fill("3")
+        page.get_by_label("Seeds", exact=True).fill("3")
         expect(runs).to_have_text("24")
         page.get_by_label("Name", exact=True).fill("Kept as typed")
         page.get_by_label("Widths").fill("64, wide")

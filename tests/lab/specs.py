@@ -22,6 +22,7 @@ def run(
     options: Options | None = None,
     model_options: Options | None = None,
     batches: Batches = "fixed",
+    batch_size: int = 4,
 ) -> RunSpec:
     """A run with everything that a test does not care about filled in."""
     known = {option.name for option in catalogue.MODELS[model].options}
@@ -29,7 +30,9 @@ def run(
     switches = {} if zero_readout is None else {"zero_readout": zero_readout}
     return RunSpec(
         variant=Variant(
-            model=ModelSpec(name=model, batch_size=4, options={**small, **(model_options or {})}),
+            model=ModelSpec(
+                name=model, batch_size=batch_size, options={**small, **(model_options or {})}
+            ),
             parametrization=ParametrizationSpec(name=parametrization, options=dict(switches)),
             optimizer=OptimizerSpec(
                 name=optimizer, learning_rate=learning_rate, options=options or {}

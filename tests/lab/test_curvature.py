@@ -73,7 +73,7 @@ def stack(members: list[RunSpec]) -> Stack:
     run = members[0]
     model = run.variant.model
     built = build(model.name, run.width, run.depth, dict(model.options))
-    return Stack(built, feed.of(members), members)
+    return Stack(built, feed.Source(run), members)
 
 
 @pytest.mark.parametrize("model", ["mlp", "gpt"])

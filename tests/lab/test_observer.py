@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from muscope import plan
-from muscope.catalogue import WeightKind
+from muscope.catalogue import WeightEntry, WeightKind
 from muscope.lab import engine, feed
 from muscope.lab.models import build
 from muscope.lab.models.model import Batch
 from muscope.lab.models.operators import Operators, Parameters, product
+from muscope.lab.observer import Observer, Seen
 from muscope.lab.stack import Stack
 from muscope.recording import STATISTICS, Record
 from muscope.records import PLACES, Measurement
@@ -48,11 +49,13 @@ def run(model: str, record: Record, **changes: object) -> RunSpec:
 def stack_of(members: list[RunSpec]) -> Stack:
     spec = members[0].variant.model
     model = build(spec.name, members[0].width, members[0].depth, dict(spec.options))
-    return Stack(model, feed.of(members), members)
+    return Stack(model, feed.Source(members[0]), members)
 
 
 def exactly(stack: Stack, member: int, weights: Mapping[str, Tensor]) -> Exact:
     """A forward and a backward in float64 with the weights that float32 arrived at."""
+    # Members that start alike are one until their first update.
+    member = member if stack.kinds is None else int(stack.kinds[member])
     batch = stack.feed.at(0)
     inputs = batch.inputs.double() if batch.inputs.is_floating_point() else batch.inputs
     values = {name: value[member].double().requires_grad_() for name, value in weights.items()}
@@ -278,3 +281,33 @@ def test_a_member_that_diverges_disturbs_no_other() -> None:
             assert mine == pytest.approx(beside, rel=1e-3, abs=1e-6)
     lost = [row for row in together[-1].measurements if row.member == 1]
     assert any(not math.isfinite(row.values.l1 or 0.0) for row in lost)
+
+
+def invented(entries: Mapping[str, WeightEntry], seed: int) -> Seen:
+    """What three members of an MLP could have left at a step."""
+    draw = torch.Generator().manual_seed(seed)
+    weights, gradients, inputs = (
+        {
+            name: torch.randn(3, *(shape or entry.shape), generator=draw)
+            for name, entry in entries.items()
+            for shape in ((4, entry.fan_in) if is_input else None,)
+        }
+        for is_input in (False, False, True)
+    )
+    return Seen({"readout": torch.randn(3, 4, 10, generator=draw)}, weights, gradients, inputs)
+
+
+def test_members_that_are_selected_go_on_with_their_own_past() -> None:
+    """In another order and one of them twice, as if the others had never been there."""
+    entries, places = stack_of([run("mlp", "full", width=64)]).entries, torch.tensor([2, 0, 2])
+    observer = Observer("full", entries, {"hidden.0": torch.tensor([1.0, 2.0, 3.0])})
+    for seed in range(2):
+        seen = invented(entries, seed)
+        observer.observe(seen)
+        observer.before_update(seen.weights)
+    narrow, last = observer.select(places), invented(entries, 2)
+    parts = (last.activations, last.weights, last.gradients, last.inputs)
+    chosen = Seen(*({name: of[places] for name, of in part.items()} for part in parts))
+    for one, other in zip(narrow.observe(chosen), observer.observe(last), strict=True):
+        # float32 sums in another order
+        torch.testing.assert_close(one.values, other.values[places], rtol=1e-5, atol=1e-6)

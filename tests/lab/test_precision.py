@@ -12,6 +12,7 @@ from muscope import catalogue
 from muscope.catalogue.models.entries import matrix, table
 from muscope.lab import engine, precision
 from muscope.lab.models import build
+from muscope.lab.models import matrix as matrices
 from muscope.lab.models.model import Batch
 from muscope.lab.models.operators import Parameters
 from muscope.lab.models.operators import product as product_of
@@ -141,6 +142,19 @@ def test_members_do_not_see_each_other_in_low_precision(word: str) -> None:
         alone = [loss for (loss,) in losses([member])]
         # A sum in another order may round to the neighbour in the shorter format.
         assert [step[number] for step in together] == pytest.approx(alone, rel=1e-3)
+
+
+def test_large_matrices_train_in_bfloat16_too() -> None:
+    """Their product is a function of its own, whose backward runs outside of autocast."""
+    size = matrices.LARGE // 128
+    wide = {
+        word: run("mlp", "mup", word).model_copy(update={"width": size})
+        for word in ("float32", "bfloat16")
+    }
+    full, half = (losses([member])[-1] for member in wide.values())
+    assert half != full
+    # 8 significant bits: near, and not the same
+    assert half == pytest.approx(full, rel=0.1)
 
 
 def test_bfloat16_leaves_weights_gradients_and_loss_in_float32() -> None:

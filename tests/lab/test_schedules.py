@@ -38,7 +38,7 @@ def update_of(run: RunSpec, step: int) -> dict[str, Tensor]:
 def stack_of(run: RunSpec) -> Stack:
     spec = run.variant.model
     model = models.build(spec.name, run.width, run.depth, dict(spec.options))
-    return Stack(model, feed.of([run]), [run])
+    return Stack(model, feed.Source(run), [run])
 
 
 @pytest.mark.parametrize("step", [1, 4, STEPS])

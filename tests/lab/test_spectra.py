@@ -1,4 +1,4 @@
-"""Spectral norms by power iteration against singular values in float64."""
+"""Spectral norms by block Lanczos searches against singular values in float64."""
 
 import pytest
 import torch
@@ -9,9 +9,11 @@ from muscope.lab.optimizers.muon import orthogonalize
 from muscope.lab.spectra import Spectra
 from muscope.vocabulary import Role, Statistic, TensorKind
 
-FROM_BELOW = 0.005
-"""A random matrix has many singular values close to its largest, which 30 iterations do not quite
-tell apart: measured 0.1 % at these sizes, 0.5 % at width 2048."""
+FROM_BELOW = 0.0005
+"""A random matrix has many singular values close to its largest, which eight rounds do not quite
+tell apart: measured 0.03 % at these sizes, 0.5 % at width 2048."""
+FLOAT32 = 1e-6
+"""What is left of an error when a search has converged."""
 
 
 def matrix(rows: int, columns: int) -> WeightEntry:
@@ -57,7 +59,7 @@ def test_of_nearly_equal_singular_values_the_largest_is_missed_by_less_than_a_tw
     for _ in range(4):
         update = orthogonalize(torch.randn(2, 128, 128, generator=draw))
         errors.append(1 - measured(spectra, update)[0] / exact(update)[0])
-    assert torch.stack(errors).max() < 0.05  # measured 0.042, at full rank, the worst case
+    assert torch.stack(errors).max() < 0.05  # measured 0.026, at full rank, the worst case
 
 
 def test_an_update_of_rank_one_is_exact() -> None:
@@ -72,8 +74,24 @@ def test_every_step_comes_closer_from_where_the_last_one_ended() -> None:
     values = torch.randn(1, 300, 300, generator=torch.Generator().manual_seed(2))
     spectra, (true_norm, _) = Spectra(), exact(values)
     errors = [float(1 - measured(spectra, values)[0] / true_norm) for _ in range(8)]
-    assert errors[-1] < errors[0] / 2
-    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < FLOAT32
+    away = [error for error in errors if error > FLOAT32]
+    assert errors[: len(away)] == sorted(away, reverse=True)
+    assert len(away) > 2
+
+
+@pytest.mark.parametrize("rank", [1, 2, 10])
+def test_where_nothing_is_left_to_find_the_norm_is_not_lost(rank: int) -> None:
+    """Of matrices of low rank in few of their entries, one after the other."""
+    spectra, draw = Spectra(), torch.Generator().manual_seed(7)
+    for _ in range(4):
+        values = torch.zeros(2, 80, 90)
+        values[:, :rank, :rank] = torch.diag(torch.rand(rank, generator=draw) + 1).expand(2, -1, -1)
+        norm, true_norm = measured(spectra, values)[0], exact(values)[0]
+        assert norm.tolist() == pytest.approx(true_norm.tolist(), rel=0.05)  # new diagonals each
+        for _ in range(3):
+            norm = measured(spectra, values)[0]
+        assert norm.tolist() == pytest.approx(true_norm.tolist(), rel=1e-3)
 
 
 def test_zeros_have_no_norm_and_no_stable_rank_and_are_searched_again() -> None:

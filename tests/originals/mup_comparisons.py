@@ -32,6 +32,8 @@ SCALARS: dict[str, tuple[float, Options]] = {
     "sgd": (0.1, {"momentum": 0.9}),
 }
 """Learning rate and options by optimizer; our SGD has no decay."""
+SEED = 1
+"""Of seed 0 the sign of one gradient of 4096 is rounding, of which Adam makes a whole step."""
 
 
 def run(
@@ -56,6 +58,7 @@ def run(
         options=options,
         model_options=switches,
         steps=4,
+        seed=SEED,
     )
 
 

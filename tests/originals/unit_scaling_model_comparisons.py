@@ -210,8 +210,8 @@ def _rows() -> Iterator[Comparison]:
                 "l1 of every activation and loss, steps 0 to 4",
                 case,
                 partial(trained_sizes, case, optimizer),
-                2e-6,
-                "float32, sums of up to 256 terms in another order, five forwards",
+                4e-6,
+                "float32, five forwards: theirs is 3e-6 from float64, ours 1e-6",
             )
 
 

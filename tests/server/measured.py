@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from muscope import plan
+from muscope import budget, plan
 from muscope.records import Measurement, Progress, StepRecord, Values
 from muscope.spec import (
     Arm,
@@ -14,13 +14,14 @@ from muscope.spec import (
     StudySpec,
     Variant,
 )
-from muscope.storage import bundles, measurements, studies, verdicts, workers
+from muscope.storage import budgets, bundles, measurements, studies, verdicts, workers
 from muscope.storage.bundles import Claim, Outcome
 from muscope.storage.database import Database
 from muscope.storage.digest import RunDigest
 from muscope.storage.workers import WorkerRow
 from muscope.verdicts.types import Cell, TensorVerdict, VariantVerdict
 from muscope.vocabulary import CellVerdict, RunState, Statistic, TensorKind
+from tests.core.machines import ROUND
 
 WORKER = WorkerRow(
     id="lab-1",
@@ -31,6 +32,7 @@ WORKER = WorkerRow(
     queues="muscope",
     protocol=1,
     versions="muscope 0.1.0, torch 2.13.0",
+    machine=ROUND,
 )
 
 
@@ -72,7 +74,13 @@ def train_next(database: Database, spec: StudySpec, study_id: str) -> bool:
         return False
     with database.write() as conn:
         bundles.describe_attempt(
-            conn, claim, torch_version="2.13.0", device="cpu", data_digest="ab" * 32
+            conn,
+            claim,
+            torch_version="2.13.0",
+            device="cpu",
+            data_digest="ab" * 32,
+            threads=2,
+            matmul_precision="highest",
         )
     digests = [RunDigest() for _ in claim.members]
     for record in records(claim, spec.steps):
@@ -84,7 +92,12 @@ def train_next(database: Database, spec: StudySpec, study_id: str) -> bool:
         Outcome(member.run_id, RunState.FINISHED, digest.count, digest.hex())
         for member, digest in zip(claim.members, digests, strict=True)
     ]
+    members = [member.spec for member in claim.members]
+    taken = budget.of_bundle(
+        members, warm_up_s=1.0, train_s=2.0, peak_bytes=3 * 2**20, machine=ROUND
+    )
     with database.write() as conn:
+        budgets.record(conn, claim, taken)
         bundles.finish(conn, claim, bundles.count(conn, claim, outcomes))
         ended = studies.get(conn, study_id)
         final = ended is not None and ended.ended_at is not None

@@ -213,3 +213,11 @@ def _stored(settings: Settings, location: str) -> StudySpec:
     database.close()
     assert row is not None
     return row.spec
+
+
+def test_a_study_that_may_stop_early_is_submitted_and_cloned_so(world: World) -> None:
+    spec = measured.small().model_copy(update={"stop_early": True})
+    typed = forms.from_spec(spec)
+    assert forms.parse(typed) == spec
+    assert forms.parse({k: v for k, v in typed.items() if k != "stop_early"}) == measured.small()
+    assert "stop_early" not in world.soup("/studies/new").checked

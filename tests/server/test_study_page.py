@@ -1,11 +1,15 @@
 """The page of a study, tab by tab, while it waits, runs and after it has ended."""
 
+from dataclasses import replace
+
 import httpx
 import pytest
 
-from muscope.storage import bundles
+from muscope.storage import bundles, studies
 from muscope.storage.database import open_database
-from muscope_server import urls
+from muscope.storage.verdicts import VerdictSummary
+from muscope.vocabulary import CellVerdict
+from muscope_server import study_page, urls
 from tests.server import measured
 from tests.server.running import Running
 from tests.server.soup import Soup
@@ -25,7 +29,7 @@ def test_the_verdict_tab_says_it_in_a_sentence_and_shows_every_slope(world: Worl
 
 def test_the_runs_tab_lists_every_run(world: World) -> None:
     page = world.soup(urls.study(world.study_id, tab="runs"))
-    assert page.count("tbody tr") == 16
+    assert page.count("tbody tr") == 16 + 4  # runs, and bundles in the budget
     assert "16 runs" in page.text
 
 
@@ -138,3 +142,25 @@ def test_a_bundle_is_counted_within_its_study(server: Running, visitor: httpx.Cl
     header = Soup(visitor.get(urls.study(study_id)).text).by_id("study-header")
     assert "bundle 2 of 4 at step 0 of 2" in header
     assert "bundle 2 of 4" in Soup(visitor.get("/workers").text).text
+
+
+@pytest.mark.parametrize(
+    ("runs", "word", "standing"),
+    [
+        (12, CellVerdict.GROWS, ""),
+        (40, CellVerdict.INCONCLUSIVE, ""),
+        (12, CellVerdict.INCONCLUSIVE, "incomplete"),
+        (13, CellVerdict.GROWS, "incomplete"),
+    ],
+)
+def test_a_badge_of_a_variant_that_stopped_early_is_firm(
+    world: World, runs: int, word: CellVerdict, standing: str
+) -> None:
+    """Of four widths with 3, 5 and 10 seeds."""
+    with world.database.read() as conn:
+        row = studies.get(conn, world.study_id)
+    assert row is not None
+    spec = row.spec.model_copy(update={"seeds": 10, "stop_early": True})
+    summary = VerdictSummary(spec.variants[0].key, word, final=True, runs_judged=runs)
+    badge, *_ = study_page.line(replace(row, spec=spec), [summary]).badges
+    assert badge.standing == standing

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection, update
@@ -32,7 +33,7 @@ class Chaos:
         """Do one thing to a claim that may have been lost long ago."""
         common: list[Callable[[], None]] = [self.claim, self.write, self.finish]
         rare = [self.submit, self.die, self.expire, self.hand_back, self.obey, self.cancel]
-        self.random.choice([*common * 4, *rare])()
+        self.random.choice([*common * 4, *rare, self.run_out, self.set_apart])()
 
     def submit(self) -> None:
         spec = world.small_spec(seeds=self.random.choice((1, 2)), steps=1)
@@ -58,6 +59,18 @@ class Chaos:
 
     def hand_back(self) -> None:
         self.with_a_claim(bundles.hand_back)
+
+    def run_out(self) -> None:
+        self.with_a_claim(lambda conn, held: bundles.out_of_memory(conn, held, text="full"))
+
+    def set_apart(self) -> None:
+        """Right after the claim: the runs that leave have no rows of this attempt."""
+        held = world.try_claim(self.db)
+        if held is not None:
+            most = self.random.choice((1, 2, 3))
+            with self.db.write() as conn:
+                bundles.set_apart(conn, held, most=most, text="small")
+            self.claims.append(replace(held, members=held.members[:most]))
 
     def obey(self) -> None:
         self.with_a_claim(obey)

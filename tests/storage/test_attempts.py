@@ -19,11 +19,17 @@ def test_what_runs_is_named_with_its_study_and_step(db: Database) -> None:
 
 def test_surroundings_name_each_combination_once(db: Database) -> None:
     study_id = world.submit(db)
-    described = Surroundings("cpu", "2.13.0", "test", "d1g3st")
+    described = Surroundings("cpu", "2.13.0", "test", "d1g3st", 2, "highest")
     while (held := world.try_claim(db)) is not None:
         with db.write() as conn:
             bundles.describe_attempt(
-                conn, held, torch_version="2.13.0", device="cpu", data_digest="d1g3st"
+                conn,
+                held,
+                torch_version="2.13.0",
+                device="cpu",
+                data_digest="d1g3st",
+                threads=2,
+                matmul_precision="highest",
             )
         world.complete(db, held)
     with db.read() as conn:

@@ -9,7 +9,7 @@ from sqlalchemy import delete
 from muscope.storage import bundles, events, measurements, studies
 from muscope.storage.bundles import Claim, Counted, Incomplete, LeaseLost
 from muscope.storage.database import Database
-from muscope.storage.tables import measurement
+from muscope.storage.tables import measurement, study
 from muscope.vocabulary import RunState
 from tests.storage import world
 
@@ -92,6 +92,8 @@ def test_a_claim_that_was_lost_can_write_nothing(db: Database) -> None:
             lambda conn, dead=dead: bundles.fail(conn, dead, code="E", text="no"),
             lambda conn, dead=dead: bundles.cancelled(conn, dead),
             lambda conn, dead=dead: bundles.hand_back(conn, dead),
+            lambda conn, dead=dead: bundles.out_of_memory(conn, dead, text="no"),
+            lambda conn, dead=dead: bundles.set_apart(conn, dead, most=1, text="no"),
         ):
             with pytest.raises(LeaseLost, match="no longer holds its lease"), db.write() as conn:
                 attempted(conn)
@@ -169,6 +171,35 @@ def test_divergence_is_counted_too(db: Database) -> None:
     with db.read() as conn:
         states = [run.state for run in studies.runs(conn, study_id)[:4]]
     assert states == ["finished", "finished", "diverged", "finished"]
+
+
+def test_a_run_that_was_stopped_early_has_its_rows_up_to_the_rung(db: Database) -> None:
+    study_id = world.submit(db)
+    with db.write() as conn:  # the doctor wants a search
+        conn.execute(study.update().values(kind="lr_transfer"))
+    held = world.claim(db)
+    written = [world.write(db, held, step) for step in range(2)]
+    last = world.record(held, 2)
+    last = dataclasses.replace(
+        last,
+        measurements=tuple(row for row in last.measurements if row.member != 3),
+        progress=last.progress[:3],
+    )
+    with db.write() as conn:
+        measurements.write(conn, held, last)
+    *whole, short = world.outcomes(held, [*written, last])
+    with pytest.raises(Incomplete, match="the plan asks for 12"), db.write() as conn:
+        bundles.count(conn, held, [*whole, short])
+    stopped = dataclasses.replace(short, state=RunState.SKIPPED, note="stopped early")
+    never = dataclasses.replace(whole[0], state=RunState.SKIPPED, note="stopped early")
+    with pytest.raises(Incomplete, match="the plan asks for 8"), db.write() as conn:
+        bundles.count(conn, held, [never, *whole[1:], stopped])
+    with db.write() as conn:
+        bundles.finish(conn, held, bundles.count(conn, held, [*whole, stopped]))
+    with db.read() as conn:
+        *_, ended = studies.runs(conn, study_id)[:4]
+    assert (ended.state, ended.error_text) == (RunState.SKIPPED, "stopped early")
+    assert ended.row_count == 8
 
 
 def test_a_fault_fails_the_runs_with_its_sentence_and_keeps_their_rows(db: Database) -> None:

@@ -4,11 +4,13 @@ import math
 from collections.abc import Iterable
 
 import pytest
+from sqlalchemy import select
 
-from muscope.records import Measurement, StepRecord, Values
+from muscope.records import Measurement, Progress, StepRecord, Values
 from muscope.storage import bundles, events, measurements
 from muscope.storage.database import Database
 from muscope.storage.measurements import CSV_HEADER, MeasurementConflict, RunDigest
+from muscope.storage.tables import progress
 from muscope.vocabulary import TensorKind
 from tests.storage import world
 
@@ -161,3 +163,113 @@ def test_the_digest_of_what_version_0_1_0_measured_has_not_changed() -> None:
     found.add(0, "input", TensorKind.ACTIVATION, Values(0.5, 1.25))
     found.add(1, "input", TensorKind.ACTIVATION, Values(NAN, math.inf, -0.0))
     assert found.hex() == "621e5006c805466a"
+
+
+def several(claim: bundles.Claim, *steps: int, nan_in: Iterable[int] = ()) -> list[StepRecord]:
+    return [world.record(claim, step, nan_in=nan_in) for step in steps]
+
+
+def put_all(db: Database, claim: bundles.Claim, records: Iterable[StepRecord]) -> None:
+    with db.write() as conn:
+        measurements.write(conn, claim, *records)
+
+
+def seen(db: Database, study_id: str) -> str:
+    """What readers see: rows and events."""
+    with db.read() as conn:
+        kinds = [event.kind for event in events.since(conn, study_id, 0)]
+        return str((measurements.samples(conn, study_id), kinds))
+
+
+@pytest.mark.parametrize("nan_in", [[], [1]])
+def test_steps_of_one_transaction_are_the_rows_of_one_each(db: Database, nan_in: list[int]) -> None:
+    together, apart = world.submit(db), world.submit(db)
+    first, second = world.claim(db), world.claim(db)
+    put_all(db, first, several(first, 0, 1, 2, nan_in=nan_in))
+    for step in range(3):
+        put_all(db, second, several(second, step, nan_in=nan_in))
+    with db.read() as conn:
+        rows = [str(measurements.samples(conn, study_id)) for study_id in (together, apart)]
+        steps = [event.data for event in events.since(conn, together, 0) if event.kind == "step"]
+    assert rows[0] == rows[1]
+    assert steps == [{"bundle": first.bundle_id, "step": 2, "steps": 2}]
+
+
+def test_steps_that_are_partly_there_are_completed_and_then_repeated(db: Database) -> None:
+    study_id = world.submit(db)
+    held = world.claim(db)
+    put_all(db, held, several(held, 0, 1, nan_in=[1]))
+    put_all(db, held, several(held, 0, 1, 2, nan_in=[1]))
+    before = seen(db, study_id)
+    for steps in [(0, 1, 2), (1, 2), (0,), (2,)]:
+        put_all(db, held, several(held, *steps, nan_in=[1]))
+    assert seen(db, study_id) == before
+    assert before.count("step=2") == len(several(held, 2)[0].measurements)
+
+
+def test_a_step_written_late_is_known_like_all_others(db: Database) -> None:
+    study_id = world.submit(db)
+    held = world.claim(db)
+    for step in (1, 0):
+        put_all(db, held, several(held, step))
+    before = seen(db, study_id)
+    put_all(db, held, several(held, 1))
+    assert seen(db, study_id) == before
+
+
+def test_a_heartbeat_that_is_ahead_of_the_rows_hides_none(db: Database) -> None:
+    study_id = world.submit(db)
+    held = world.claim(db)
+    with db.write() as conn:
+        bundles.heartbeat(conn, held, lease_s=60, step=2)
+    for _ in range(2):
+        put_all(db, held, several(held, 0, 1))
+    with db.read() as conn:
+        assert len(measurements.samples(conn, study_id)) == 2 * len(
+            several(held, 0)[0].measurements
+        )
+
+
+def test_a_conflict_in_one_step_leaves_none_of_the_others(db: Database) -> None:
+    study_id = world.submit(db)
+    held = world.claim(db)
+    put_all(db, held, several(held, 1))
+    before = seen(db, study_id)
+    with pytest.raises(MeasurementConflict, match="step 1"):
+        put_all(db, held, several(held, 0, 1, 2, nan_in=[0]))
+    assert seen(db, study_id) == before
+
+
+def test_steps_of_one_transaction_must_rise(db: Database) -> None:
+    world.submit(db)
+    held = world.claim(db)
+    with pytest.raises(ValueError, match=r"must rise, got \[0, 2, 2\]"):
+        put_all(db, held, several(held, 0, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("eval_loss", "stored"),
+    [(2.5, (2.5, 0)), (NAN, (None, 4)), (-INF, (None, 12)), (None, (None, 0))],
+)
+def test_the_loss_on_held_out_data_is_kept_beside_the_other(
+    db: Database, eval_loss: float | None, stored: tuple[float | None, int]
+) -> None:
+    """Bits 2 and 3 belong to the second column."""
+    world.submit(db)
+    held = world.claim(db)
+    last = StepRecord(2, (), (Progress(0, 1.5, eval_loss), Progress(1, 1.5)))
+    for _ in range(2):
+        put(db, held, last)
+    with db.read() as conn:
+        query = select(progress.c.train_loss, progress.c.eval_loss, progress.c.nonfinite)
+        rows = conn.execute(query.order_by(progress.c.run_id)).all()
+    assert [tuple(row) for row in rows] == [(1.5, *stored), (1.5, None, 0)]
+    with pytest.raises(MeasurementConflict, match=r"progress run_id 1, step 2 .* eval_loss"):
+        put(db, held, StepRecord(2, (), (Progress(0, 1.5, 7.0),)))
+
+
+def test_the_digest_of_all_statistics_has_not_changed() -> None:
+    found = RunDigest()
+    found.add(3, "h.0.ä", TensorKind.UPDATE, Values(0.5, NAN, None, -0.0, INF, *[2.0**-1074] * 8))
+    found.add(3, "h.0.ä", TensorKind.WEIGHT, Values(mean=1e308, max_abs=1e308, overflow=0.0))
+    assert found.hex() == "cdb11f93be525e55"

@@ -5,19 +5,24 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 import muscope
+from muscope import plan
+from muscope.budget import Budget
 from muscope.catalogue import DatasetUnavailable
+from muscope.reports import formats
 from muscope.settings import Settings
-from muscope.storage import bundles, disk
+from muscope.stages import hopeless
+from muscope.storage import budgets, bundles, disk, studies, workers
 from muscope.storage.bundles import Claim, Counted, LeaseLost, Outcome
 from muscope.storage.database import Database
 from muscope.storage.disk import DiskFull
 from muscope.storage.measurements import MeasurementConflict
+from muscope_worker import introduction
 from muscope_worker.heartbeat import Heartbeat
 from muscope_worker.judgement import catch_up
 from muscope_worker.recorder import Recorder, persist
@@ -28,7 +33,7 @@ ROOM_AGAIN_S = 15.0
 """After a full disk a bundle waits so long before its next try."""
 ROOM_TICK_S = 1.0
 
-OUT_OF_MEMORY = "training ran out of memory; take smaller widths or batches, or fewer seeds"
+TAKE_LESS = "take smaller widths or batches"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +44,25 @@ class Fault:
     text: str
 
 
+class OutOfMemory(RuntimeError):
+    """Training took more than there is; the message says what was planned and what was free."""
+
+
 class Stopped(RuntimeError):
     """The bundle ends at this step: it was cancelled, or this process is asked to leave."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingProcess:
-    """The process that trains: who it is, its database, and whether it was asked to stop."""
+    """The process that trains: who it is, its database, and whether it was asked to stop.
+
+    `tell` spreads the word of bundles that it put into the queue; without it the reapers do.
+    """
 
     settings: Settings
     db: Database
     worker_id: str
+    tell: Callable[[list[int]], None] = lambda _: None
     stop: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -79,11 +92,14 @@ def next_bundle(process: TrainingProcess) -> bool:
         _give_back(process, claim, reason=str(error))
     except DBAPIError as error:
         log.error("%s: the database failed, the lease will expire: %s", _name(claim), error)
+    except OutOfMemory as error:
+        log.warning("%s: %s", _name(claim), error)
+        _try_fewer(process, claim, str(error))
     except Exception as error:
         log.exception("%s: failed", _name(claim))
         _fail(process, claim, _fault(error))
     # The bundle has ended: a judgement that fails is told by the log, and asked for again.
-    catch_up(process.db, claim.study_id, patience_s=process.patience_s)
+    process.tell(catch_up(process.db, claim.study_id, patience_s=process.patience_s))
     return True
 
 
@@ -99,33 +115,100 @@ def _claim(process: TrainingProcess) -> Claim | None:
 
 
 def _execute(process: TrainingProcess, claim: Claim, *, held_since: float) -> None:
+    # torch is imported by the process that trains, when it first has something to train
+    from muscope.lab import ensemble, environment
+
+    free = environment.free_bytes()
+    claim = _what_fits(process, claim, free)
+    try:
+        _carry_out(process, claim, held_since=held_since)
+    except (RuntimeError, MemoryError) as error:
+        if not ensemble.is_out_of_memory(error):
+            raise
+        next_try = TAKE_LESS if len(claim.members) == 1 else "fewer are tried together"
+        text = f"training ran out of memory: {_needs(claim, free)}; {next_try} ({error})"
+        raise OutOfMemory(text) from error
+
+
+def _what_fits(process: TrainingProcess, claim: Claim, free: int) -> Claim:
+    """As many of the runs as the plan says fit; a single one is tried, the plan may be wrong."""
+    members = [member.spec for member in claim.members]
+    most = plan.fitting(members, free)
+    if most == len(members):
+        if plan.together(members).memory_bytes > plan.USABLE * free:
+            log.warning("%s: tried all the same: %s", _name(claim), _needs(claim, free))
+        return claim
+    text = f"{_needs(claim, free)}; at most {most} are trained together"
+    log.info("%s: %s", _name(claim), text)
+
+    def set_apart() -> None:
+        with process.db.write() as conn:
+            bundles.set_apart(conn, claim, most=most, text=text)
+
+    persist(set_apart, patience_s=process.patience_s)
+    return replace(claim, members=claim.members[:most])
+
+
+def _needs(claim: Claim, free: int) -> str:
+    planned = plan.together([member.spec for member in claim.members])
+    runs = f"{len(planned.runs)} runs need" if len(planned.runs) > 1 else "the run needs"
+    need = formats.size(planned.memory_bytes)
+    return f"{runs} {need} by the plan, {formats.size(free)} were free"
+
+
+def _carry_out(process: TrainingProcess, claim: Claim, *, held_since: float) -> None:
     recorder = Recorder(process.db, claim, patience_s=process.patience_s)
     heart = Heartbeat(process.db, claim, settings=process.settings, held_since=held_since)
     try:
-        with heart:
-            _train(process, claim, recorder, heart)
-            counted = _count(process, claim, recorder.outcomes())
+        with heart, recorder:
+            rule = _rule(process, claim)
+            budget = _train(process, claim, recorder, heart, rule)
+            counted = _count(process, claim, recorder.outcomes(_notes(claim, rule)))
     except Stopped:
         _stop(process, claim, heart)
     else:
-        _finish(process, claim, counted)
+        _finish(process, claim, counted, budget)
 
 
-def _train(process: TrainingProcess, claim: Claim, recorder: Recorder, heart: Heartbeat) -> None:
-    # torch is imported by the process that trains, when it first has something to train
-    from muscope.lab import data, engine
+def _rule(process: TrainingProcess, claim: Claim) -> hopeless.Rule | None:
+    """What stops runs of an adaptive search half-way; other studies train all to the end."""
+    with process.db.read() as conn:
+        study = studies.get(conn, claim.study_id)
+    if study is None or study.spec.search != "adaptive":
+        return None
+    return hopeless.Rule([member.spec for member in claim.members])
 
-    engine.set_threads(process.settings.threads)
+
+def _notes(claim: Claim, rule: hopeless.Rule | None) -> dict[int, str]:
+    stopped = () if rule is None else rule.stopped
+    return {place: hopeless.note(claim.members[place].spec) for place in stopped}
+
+
+def _train(
+    process: TrainingProcess,
+    claim: Claim,
+    recorder: Recorder,
+    heart: Heartbeat,
+    rule: hopeless.Rule | None,
+) -> Budget:
+    from muscope.lab import data, engine  # as above
+    from muscope.lab.watch import Watch
+
+    introduction.set_threads(process.db, process.worker_id, threads=process.settings.threads)
     data.use(data.Places(process.settings.datasets_folder, process.settings.huggingface_allowed))
     _describe(process, claim)
-    for record in engine.train([member.spec for member in claim.members]):
+    members, watch = [member.spec for member in claim.members], Watch()
+    for record in watch.over(engine.train(members, rule)):
         recorder.write(record)
         heart.step = record.step
-        log.info("%s: step %d recorded", _name(claim), record.step)
         if heart.lost.is_set():
             raise LeaseLost
         if heart.cancelled.is_set() or process.stop.is_set():
             raise Stopped
+    with process.db.read() as conn:
+        machine = workers.machine(conn, process.worker_id)
+    stopped = () if rule is None else rule.stopped
+    return watch.budget(members, machine, hopeless.as_taken(members, stopped))
 
 
 def _describe(process: TrainingProcess, claim: Claim) -> None:
@@ -140,6 +223,8 @@ def _describe(process: TrainingProcess, claim: Claim) -> None:
             torch_version=here.torch_version,
             device=here.device,
             data_digest=data_digest,
+            threads=here.threads,
+            matmul_precision=here.matmul_precision,
         )
 
 
@@ -160,13 +245,21 @@ def _count(process: TrainingProcess, claim: Claim, outcomes: list[Outcome]) -> C
         return bundles.count(conn, claim, outcomes)
 
 
-def _finish(process: TrainingProcess, claim: Claim, counted: Counted) -> None:
-    _end(process, lambda conn: bundles.finish(conn, claim, counted))
+def _finish(process: TrainingProcess, claim: Claim, counted: Counted, budget: Budget) -> None:
+    def finish(conn: Connection) -> None:
+        budgets.record(conn, claim, budget)
+        bundles.finish(conn, claim, counted)
+
+    _end(process, finish)
     log.info("%s: finished", _name(claim))
 
 
 def _fail(process: TrainingProcess, claim: Claim, fault: Fault) -> None:
     _end(process, lambda conn: bundles.fail(conn, claim, code=fault.code, text=fault.text))
+
+
+def _try_fewer(process: TrainingProcess, claim: Claim, text: str) -> None:
+    _end(process, lambda conn: bundles.out_of_memory(conn, claim, text=text))
 
 
 def _give_back(process: TrainingProcess, claim: Claim, *, reason: str) -> None:
@@ -209,20 +302,12 @@ def _fault(error: Exception) -> Fault:
     match error:
         case MeasurementConflict():
             return Fault("E_CONFLICT", str(error))
-        case _ if _is_out_of_memory(error):
-            return Fault("E_OUT_OF_MEMORY", f"{OUT_OF_MEMORY} ({error})")
         case DatasetUnavailable():
             return Fault("E_DATA", str(error))
         case ValueError():
             return Fault("E_SPEC", str(error))
         case _:
             return Fault("E_LAB", f"{type(error).__name__}: {error}")
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """torch says it with a RuntimeError, on the CPU in one of two wordings."""
-    words = ("out of memory", "can't allocate memory")
-    return isinstance(error, MemoryError) or any(part in str(error) for part in words)
 
 
 def _name(claim: Claim) -> str:

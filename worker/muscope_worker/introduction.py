@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 import muscope
 from muscope import dispatch
+from muscope.machine import Machine
 from muscope.storage import workers
 from muscope.storage.database import Database
 from muscope.storage.disk import DiskFull
@@ -18,6 +19,8 @@ from muscope.storage.workers import WorkerRow
 log = logging.getLogger(__name__)
 
 AGAIN_S = 2.0
+ALIVE_S = 30.0
+"""A worker that was not heard of for so long shares no cores."""
 PROTOCOL = 1
 """Raised when a bundle of an older muscope could not be executed as it was meant."""
 
@@ -36,18 +39,66 @@ def of_parent(worker_id: str) -> WorkerRow:
     )
 
 
-def warm_up(worker_id: str, *, threads: int) -> WorkerRow:
-    """Import what takes seconds; the worker's row with what it runs on."""
+def warm_up(db: Database, worker_id: str, *, threads: int) -> WorkerRow:
+    """Import what takes seconds, measure the device; the worker's row with what it runs on.
+
+    `threads` is the setting: 0 shares the cores with the other workers of this host.
+    """
     # this is the one process that may hold torch and scipy
-    from muscope.lab import engine, environment
+    from muscope.lab import calibration, engine, environment
     from muscope.verdicts import judge  # noqa: F401  # later somebody would wait for it
 
-    engine.set_threads(threads)
+    environment.use_one_interop_thread()
+    engine.set_threads(threads or share_of_cores(db))
     here = environment.describe()
     parent = replace(of_parent(worker_id), pid=os.getppid())
-    return with_device(
+    row = with_device(
         parent, here.device, memory=here.memory_bytes, torch_version=here.torch_version
     )
+    return replace(row, machine=_known(db, worker_id) or calibration.calibrate())
+
+
+def share_of_cores(db: Database) -> int:
+    """The cores of this host over its living workers: bundles side by side do not fight."""
+    from muscope.lab import environment  # as above
+
+    try:
+        with db.read() as conn:
+            sharing = workers.on_host(conn, platform.node(), within_s=ALIVE_S)
+    except DBAPIError as error:
+        log.warning("nobody says how many workers share these cores: %s", error)
+        sharing = 1
+    return max(1, environment.cores() // max(1, sharing))
+
+
+def set_threads(db: Database, worker_id: str, *, threads: int) -> None:
+    """Before a bundle: the threads of the setting, or this worker's share of the cores now.
+
+    With another number of threads the machine is another one, and is measured again.
+    """
+    from muscope.lab import calibration, engine  # as above
+
+    engine.set_threads(threads or share_of_cores(db))
+    with db.read() as conn:
+        is_measured = workers.machine(conn, worker_id) is not None
+    if is_measured and _known(db, worker_id) is None:
+        machine = calibration.calibrate()
+        with db.write() as conn:
+            workers.note_machine(conn, worker_id, machine)
+
+
+def _known(db: Database, worker_id: str) -> Machine | None:
+    """What this worker has measured since it started, on this device with as many threads."""
+    from muscope.lab import environment  # as above
+
+    here = environment.describe()
+    try:
+        with db.read() as conn:
+            found = workers.machine(conn, worker_id)
+    except DBAPIError as error:
+        log.warning("worker %s cannot look up what it has measured: %s", worker_id, error)
+        return None
+    return found if found and here.is_of(found) else None
 
 
 def complete(db: Database, row: WorkerRow) -> None:

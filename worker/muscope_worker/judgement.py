@@ -1,19 +1,22 @@
-"""Judge a study from what the database holds: read, compute, save; only the saving locks.
+"""Judge a study from what the database holds, and let its next stage begin.
 
-A worker that dies before it has judged leaves nothing wrong behind, only something missing: the
-supervisors ask for it (`muscope.storage.verdicts.unjudged`).
+Read, compute, save; only the saving locks. A worker that dies before it has judged, or before the
+next stage has begun, leaves nothing wrong behind, only something missing: the supervisors ask for
+it (`muscope.storage.verdicts.unjudged`, `muscope.storage.staging.due`).
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from muscope.records import Sample
 from muscope.spec import StudySpec
-from muscope.storage import measurements, studies, verdicts
+from muscope.storage import losses, measurements, staging, studies, verdicts
 from muscope.storage.database import Database
+from muscope.verdicts.transfer.types import TransferJudgement
+from muscope.verdicts.types import VariantVerdict
+from muscope.vocabulary import StudyState
 from muscope_worker.recorder import persist
 
 log = logging.getLogger(__name__)
@@ -24,7 +27,6 @@ class Basis:
     """What a study has given at one moment; `final` when nothing will be added."""
 
     spec: StudySpec
-    samples: Sequence[Sample]
     runs_judged: Mapping[str, int]
     final: bool
 
@@ -34,16 +36,12 @@ def judge_study(db: Database, study_id: str, *, patience_s: float) -> None:
 
     Others write while the slopes are fitted; a judgement on more runs that came in between stays.
     """
-    # the parent of the pool imports this module, and is to stay free of scipy
-    from muscope.verdicts import judge
-
     with db.read() as conn:
         basis = _basis(conn, study_id)
-    if basis is None:
+        judging = None if basis is None else _judging(conn, study_id, basis)
+    if basis is None or judging is None:
         return
-    judged = judge.judge(
-        basis.spec, basis.samples, runs_judged=basis.runs_judged, final=basis.final
-    )
+    judged = judging()
 
     def save() -> None:
         with db.write() as conn:
@@ -53,8 +51,27 @@ def judge_study(db: Database, study_id: str, *, patience_s: float) -> None:
     log.info("study %s: judged %s", study_id, "finally" if basis.final else "provisionally")
 
 
-def catch_up(db: Database, study_id: str, *, patience_s: float) -> None:
-    """Judge a study, unless that has been done since it was asked for."""
+def catch_up(db: Database, study_id: str, *, patience_s: float) -> list[int]:
+    """Judge a study, unless that has been done since it was asked for, and let it go on.
+
+    Gives the bundles of the stage that begins, if one does.
+    """
+    _judge_if_missing(db, study_id, patience_s=patience_s)
+    begun: list[int] = []
+
+    def advance() -> None:
+        following = staging.advance(db, study_id)
+        if following == []:  # that was the last stage, so the verdict can be final
+            _judge_if_missing(db, study_id, patience_s=patience_s)
+        begun.extend(following or ())
+
+    persist(advance, patience_s=patience_s)
+    if begun:
+        log.info("study %s: another stage begins, %d bundles", study_id, len(begun))
+    return begun
+
+
+def _judge_if_missing(db: Database, study_id: str, *, patience_s: float) -> None:
     with db.read() as conn:
         is_missing = study_id in verdicts.unjudged(conn)
     if is_missing:
@@ -68,7 +85,22 @@ def _basis(conn: Connection, study_id: str) -> Basis | None:
         return None
     return Basis(
         spec=study.spec,
-        samples=measurements.samples(conn, study_id),
         runs_judged=runs_judged,
-        final=all(state.is_terminal for state, count in study.counts.items() if count),
+        final=study.state not in (StudyState.QUEUED, StudyState.RUNNING),
     )
+
+
+def _judging(
+    conn: Connection, study_id: str, basis: Basis
+) -> Callable[[], Sequence[VariantVerdict | TransferJudgement]]:
+    """Read what the study has given; what is returned takes longer, and needs no database."""
+    # the parent of the pool imports this module, and is to stay free of scipy
+    from muscope.verdicts import judge
+    from muscope.verdicts.transfer import judge as transfer
+
+    spec, runs_judged, final = basis.spec, basis.runs_judged, basis.final
+    if spec.kind == "lr_transfer":
+        trials = losses.trials(conn, study_id)
+        return lambda: transfer.judge(spec, trials, runs_judged=runs_judged, final=final)
+    samples = measurements.samples(conn, study_id)
+    return lambda: judge.judge(spec, samples, runs_judged=runs_judged, final=final)

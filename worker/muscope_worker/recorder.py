@@ -1,20 +1,23 @@
-"""What the lab yields goes into the database: one fenced, keyed transaction per step."""
+"""What the lab yields goes into the database, in fenced, keyed transactions, while it goes on."""
 
 import logging
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
 
 from sqlalchemy.exc import OperationalError
 
-from muscope.records import Measurement, StepRecord
+from muscope.records import Measurement, Progress, StepRecord, Values
 from muscope.storage import measurements
 from muscope.storage.bundles import Claim, Outcome
 from muscope.storage.database import Database
 from muscope.storage.measurements import RunDigest
 from muscope.vocabulary import RunState
+from muscope_worker.writing_thread import WritingThread
 
 log = logging.getLogger(__name__)
 
@@ -48,53 +51,98 @@ class Tally:
     def add(self, step: int, row: Measurement) -> None:
         """Count one measurement."""
         self.digest.add(step, row.tensor, row.kind, row.values)
-        if self.first_nonfinite is None and not _is_finite(row):
+        if self.first_nonfinite is None and not _is_finite(row.values):
             self.first_nonfinite = (step, row.tensor)
 
-    def add_loss(self, step: int, loss: float) -> None:
+    def add_losses(self, step: int, entry: Progress) -> None:
         """Note a loss that is not a number; the tensors of its step have been counted before."""
-        if self.first_nonfinite is None and not math.isfinite(loss):
-            self.first_nonfinite = (step, "train_loss")
+        for name, loss in (("train_loss", entry.train_loss), ("eval_loss", entry.eval_loss)):
+            if self.first_nonfinite is None and loss is not None and not math.isfinite(loss):
+                self.first_nonfinite = (step, name)
 
-    def outcome(self, run_id: int) -> Outcome:
-        """The end of a run: divergence is a result, not a fault."""
+    def outcome(self, run_id: int, *, stopped: str | None = None) -> Outcome:
+        """The end of a run: divergence is a result, not a fault, and so is a stop, with its why."""
         step, tensor = self.first_nonfinite or (None, None)
+        calm = RunState.FINISHED if stopped is None else RunState.SKIPPED
         return Outcome(
             run_id=run_id,
-            state=RunState.FINISHED if step is None else RunState.DIVERGED,
+            state=calm if step is None else RunState.DIVERGED,
             row_count=self.digest.count,
             digest=self.digest.hex(),
             first_nonfinite_step=step,
             first_nonfinite_tensor=tensor,
+            note=stopped,
         )
 
 
 class Recorder:
-    """Writes the step records of one claim and keeps the tally of each of its runs."""
+    """Writes the step records of one claim in the background, and keeps the tally of each run.
+
+    Within its `with` block steps are handed over; when the block has ended, all are written.
+    """
 
     def __init__(self, db: Database, claim: Claim, *, patience_s: float) -> None:
         self._db = db
         self._claim = claim
         self._patience_s = patience_s
         self._tallies = [Tally() for _ in claim.members]
+        self._thread = WritingThread(self._store)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._thread.finish()
 
     def write(self, record: StepRecord) -> None:
-        """Store one step, or raise LeaseLost: then nothing of it is stored."""
-        persist(lambda: self._transaction(record), patience_s=self._patience_s)
+        """Hand one step over to be stored; wait while the database is far behind.
+
+        What stopped the writing of an earlier step is raised here, or at the end: LeaseLost means
+        that nothing of that step or of later ones is stored.
+        """
+        self._thread.put(record)
+
+    def outcomes(self, stopped: Mapping[int, str] | None = None) -> list[Outcome]:
+        """How each run ended, once all is stored, to be compared with what the database holds.
+
+        `stopped` says of the places that ended early why.
+        """
+        self._thread.finish()
+        notes, pairs = stopped or {}, zip(self._claim.members, self._tallies, strict=True)
+        return [
+            tally.outcome(member.run_id, stopped=notes.get(place))
+            for place, (member, tally) in enumerate(pairs)
+        ]
+
+    def _store(self, records: Sequence[StepRecord]) -> None:
+        persist(lambda: self._transaction(records), patience_s=self._patience_s)
+        log.info(
+            "study %s bundle %d attempt %d: recorded up to step %d",
+            *(self._claim.study_id, self._claim.bundle_id, self._claim.attempt_no),
+            records[-1].step,
+        )
+        for record in records:
+            self._count(record)
+
+    def _transaction(self, records: Sequence[StepRecord]) -> None:
+        with self._db.write() as conn:
+            measurements.write(conn, self._claim, *records)
+
+    def _count(self, record: StepRecord) -> None:
         for row in record.measurements:
             self._tallies[row.member].add(record.step, row)
         for entry in record.progress:
-            self._tallies[entry.member].add_loss(record.step, entry.train_loss)
-
-    def outcomes(self) -> list[Outcome]:
-        """How each run ended, to be compared with what the database holds."""
-        members = zip(self._claim.members, self._tallies, strict=True)
-        return [tally.outcome(member.run_id) for member, tally in members]
-
-    def _transaction(self, record: StepRecord) -> None:
-        with self._db.write() as conn:
-            measurements.write(conn, self._claim, record)
+            self._tallies[entry.member].add_losses(record.step, entry)
 
 
-def _is_finite(row: Measurement) -> bool:
-    return all(value is None or math.isfinite(value) for value in row.values)
+def _is_finite(values: Values) -> bool:
+    """A finite sum has finite terms only; else every term is asked, for a sum may overflow."""
+    if math.isfinite(sum(filter(None, values))):
+        return True
+    return all(value is None or math.isfinite(value) for value in values)

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from muscope import dispatch
 from muscope.settings import Settings
-from muscope.storage import bundles, reap, verdicts, workers
+from muscope.storage import bundles, reap, staging, verdicts, workers
 from muscope.storage.bundles import LiveAttempt
 from muscope.storage.database import Database
 from muscope.storage.disk import DiskFull
@@ -153,13 +153,16 @@ class Supervisor(threading.Thread):
                     workers.beat(conn, self._row)
             waiting = reap.reap(db, resend_s=self._settings.resend_s)
             with db.read() as conn:
-                unjudged = verdicts.unjudged(conn)
+                lacking = [*verdicts.unjudged(conn), *staging.due(conn)]
         if waiting:
             dispatch.send(self._app, waiting)
-        self._ask_for_judgement(unjudged)
+        self._ask_for_judgement(list(dict.fromkeys(lacking)))
 
     def _ask_for_judgement(self, unjudged: list[str]) -> None:
-        """Now and then: a training process that is busy for long finds one message, not many."""
+        """Now and then: a training process that is busy for long finds one message, not many.
+
+        Whoever judges a study lets its next stage begin too.
+        """
         now_s = time.monotonic()
         asked_at = {one: at for one, at in self._judgement_at.items() if one in unjudged}
         due = [one for one in unjudged if now_s > asked_at.get(one, NEVER) + JUDGE_AGAIN_S]

@@ -6,12 +6,16 @@ Imported by the worker and, where pool children start as fresh interpreters, by 
 import logging
 import signal
 import threading
+from functools import partial
 
-from celery import shared_task, signals
+from celery import current_app, shared_task, signals
+from sqlalchemy.exc import DBAPIError
 
 from muscope import dispatch
 from muscope.settings import Settings
-from muscope.storage.database import open_database
+from muscope.storage import bundles
+from muscope.storage.database import Database, open_database
+from muscope.storage.disk import DiskFull
 from muscope_worker import introduction
 from muscope_worker.execute import TrainingProcess, next_bundle
 from muscope_worker.judgement import catch_up
@@ -33,8 +37,9 @@ def look_for_work(bundle_id: int) -> None:
 
 
 def judge_study(study_id: str) -> None:
-    """Make up for a judgement that is missing."""
-    catch_up(_here[0].db, study_id, patience_s=_here[0].patience_s)
+    """Make up for a judgement that is missing, or a stage that has not begun."""
+    process = _here[0]
+    process.tell(catch_up(process.db, study_id, patience_s=process.patience_s))
 
 
 def start_training_process(sender: str, **_: object) -> None:
@@ -43,14 +48,28 @@ def start_training_process(sender: str, **_: object) -> None:
     torch takes seconds to import; Celery would kill a child that takes that long to start.
     """
     settings = Settings()
-    process = TrainingProcess(settings, open_database(settings), worker_id=sender)
+    db = open_database(settings)
+    tell = partial(_tell, db)
+    process = TrainingProcess(settings, db, worker_id=sender, tell=tell)
     _here[:] = [process]
     threading.Thread(target=_warm_up, args=(process,), name="warm-up", daemon=True).start()
 
 
+def _tell(db: Database, bundle_ids: list[int]) -> None:
+    """Send what was queued here; what cannot be sent now, the reapers send later."""
+    if not bundle_ids:
+        return
+    try:
+        with db.write() as conn:
+            bundles.mark_sent(conn, bundle_ids)
+        dispatch.send(current_app, bundle_ids)
+    except (DBAPIError, DiskFull, *dispatch.BROKER_ERRORS) as error:
+        log.warning("bundles %s are not sent yet: %s", bundle_ids, error)
+
+
 def _warm_up(process: TrainingProcess) -> None:
     try:
-        row = introduction.warm_up(process.worker_id, threads=process.settings.threads)
+        row = introduction.warm_up(process.db, process.worker_id, threads=process.settings.threads)
     finally:
         _warm.set()  # what could not be imported fails the first bundle, with a sentence
     introduction.complete(process.db, row)

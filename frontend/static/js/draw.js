@@ -1,4 +1,4 @@
-// Draws a coordinate-check figure: the page's colours, and as many columns as there is room for.
+// Draws a figure of panels: the page's colours, and as many columns as there is room for.
 const PANEL_WIDTH = 190;
 const PANEL_HEIGHT = 250;
 const GAP = { x: 0.022, rows: 72, bottom: 40 };
@@ -29,7 +29,7 @@ const arrange = (layout, width) => {
     const row = Math.floor(panel / columns);
     const [low, high] = domain(rows - 1 - row, rows, GAP.rows / inner);
     Object.assign(layout[`xaxis${suffix}`], { domain: domain(column, columns, GAP.x) });
-    layout[`xaxis${suffix}`].title = { text: "width", standoff: 4 };
+    layout[`xaxis${suffix}`].title = { text: layout.meta.xTitle ?? "width", standoff: 4 };
     Object.assign(layout[`yaxis${suffix}`], { domain: [low, high], showticklabels: column === 0 });
     layout[`yaxis${suffix}`].title = { text: column === 0 ? layout.meta.yTitle : "", standoff: 6 };
   }

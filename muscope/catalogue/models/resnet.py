@@ -102,7 +102,12 @@ def _stage_activations(stage: Stage, depth: int) -> Iterator[ActivationEntry]:
         yield ActivationEntry(f"{stage.name}.down", Role.HIDDEN, elements)
     for block in range(depth):
         for number in (1, 2):
-            yield ActivationEntry(f"{stage.name}.{block}.conv{number}", Role.HIDDEN, elements)
+            yield ActivationEntry(
+                f"{stage.name}.{block}.conv{number}",
+                Role.HIDDEN,
+                elements,
+                unrecorded_elements=2 * elements,  # the ReLU before it, and its copy by members
+            )
         yield ActivationEntry(f"{stage.name}.{block}.residual", Role.RESIDUAL, elements)
 
 

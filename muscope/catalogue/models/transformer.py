@@ -233,15 +233,15 @@ def _block_activations(block: str, width: int, options: Options) -> Iterator[Act
         Role.ATTENTION_LOGITS,
         elements_per_example=of.queries * length * (length + 1) // 2,
         flops_per_example=4 * length**2 * width,
-        # q, k, v head by head; all logits, and their softmax
-        unrecorded_elements=3 * stream + 2 * of.queries * length**2,
+        # q scaled, k and v for every query's head where some share them: attention keeps no logits
+        unrecorded_elements=(1 if of.queries == of.keys else 3) * stream,
         aligns_slowly=True,
     )
     yield tensor("attn.out", stream, stream)  # what attention mixed
     yield tensor("mlp.up", hidden, 2 * stream)  # the stream after attention, and its norm
     if gated:
         yield tensor("mlp.gate", hidden)
-    yield tensor("mlp.out", stream, 2 * hidden if gated else hidden)  # the nonlinearity
+    yield tensor("mlp.out", stream, 2 * hidden if gated else hidden)  # the nonlinearity, its gate
     yield ActivationEntry(f"{block}.residual", Role.RESIDUAL, stream)
 
 

@@ -14,6 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from muscope.catalogue import WeightEntry, WeightKind
+from muscope.lab.models.causal_attention import causal_attention
+from muscope.lab.models.cross_entropy import cross_entropy
+from muscope.lab.models.matrix import linear
 from muscope.vocabulary import Role
 
 BRANCHES = "branches"
@@ -62,7 +65,7 @@ def product(entry: WeightEntry, values: Tensor, inputs: Tensor) -> Tensor:
             padding = entry.kernel // 2
             return functional.conv2d(inputs, filters, stride=entry.stride, padding=padding)
         case _:
-            return functional.linear(inputs, values)
+            return linear(inputs, values)
 
 
 Product: TypeAlias = Callable[[WeightEntry, Tensor, Tensor], Tensor]
@@ -82,6 +85,7 @@ class Operators:
         entries: Mapping[str, WeightEntry],
         parameters: Parameters,
         *,
+        record: bool = True,
         record_inputs: bool = False,
         product: Product = product,
     ) -> None:
@@ -89,11 +93,12 @@ class Operators:
         self.weights, self.multipliers = parameters
         self.activations: dict[str, Tensor] = {}
         self.inputs: dict[str, Tensor] = {}
-        self.record_inputs = record_inputs
+        self.record, self.record_inputs = record, record_inputs
 
     def tap(self, name: str, value: Tensor) -> Tensor:
-        """Record an activation, in the order of the catalogue."""
-        self.activations[name] = wide(value)
+        """Record an activation, in the order of the catalogue; the readout always."""
+        if self.record or name == READOUT:
+            self.activations[name] = wide(value)
         return value
 
     def remember(self, name: str, inputs: Tensor) -> None:
@@ -184,19 +189,21 @@ class Operators:
 
     def attention(self, name: str, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Causal attention over (batch, heads, time, elements of a head)."""
-        logits = self.scaled(ATTENTION, query @ key.mT)  # (batch, heads, time, time)
-        return self.seen(name, logits) @ value
+        query = self.scaled(ATTENTION, query)
+        if self.record:
+            self._tap_logits(f"{name}.logits", query.detach(), key.detach())
+        return causal_attention(query, key, value)
 
-    def seen(self, name: str, logits: Tensor) -> Tensor:
-        """The attention weights: a softmax over what each position may look at."""
-        seen, hidden = _causal(logits.shape[-1], logits.device)
-        # Only what causal attention looks at is an activation of the model.
-        self.tap(f"{name}.logits", logits.flatten(-2).index_select(-1, seen))
-        return wide(logits).masked_fill(hidden, float("-inf")).softmax(-1)
+    def _tap_logits(self, name: str, query: Tensor, key: Tensor) -> None:
+        """Attention itself never has them all; what a position may not look at is left out."""
+        logits = (query @ key.mT).flatten(-2)  # (batch, heads, time * time)
+        time = query.shape[-2]
+        rows, columns = torch.tril_indices(time, time, device=logits.device)
+        self.tap(name, logits.index_select(-1, rows * time + columns))
 
     def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The mean over (n, classes) and (n,)."""
-        return functional.cross_entropy(wide(logits), targets)
+        return cross_entropy(wide(logits), targets)
 
     def mean_squared_error(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The mean over (n, classes) of the squared distance from one-hot targets (n,)."""
@@ -208,10 +215,3 @@ def one_hot(targets: Tensor, outputs: Tensor) -> Tensor:
     # functional.one_hot looks at the values, which vmap over members' own batches does not allow
     classes = torch.arange(outputs.shape[1], device=targets.device)
     return (targets[:, None] == classes).to(wide(outputs).dtype)
-
-
-def _causal(time: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The flat indices of what each position may look at, and a mask over what it may not."""
-    query, key = torch.tril_indices(time, time, device=device)
-    hidden = torch.ones(time, time, dtype=torch.bool, device=device).triu(1)
-    return query * time + key, hidden

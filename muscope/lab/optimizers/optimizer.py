@@ -4,6 +4,7 @@ from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor
 
+from muscope.lab.members import Chosen
 from muscope.vocabulary import DecayForm
 
 State: TypeAlias = tuple[Tensor, ...]
@@ -16,6 +17,10 @@ class Rates(NamedTuple):
     learning_rate: Tensor
     epsilon: Tensor
     weight_decay: Tensor
+
+    def select(self, chosen: Chosen) -> "Rates":
+        """Those of these members."""
+        return Rates(*(of[chosen] for of in self))
 
     def scheduled(self, factor: float, decay: DecayForm) -> "Rates":
         """The rates at a step whose schedule gives that factor.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from muscope.catalogue import Options
+from muscope.lab.optimizers.eigen import eigenvectors
 from muscope.lab.optimizers.optimizer import Rates, State, decayed
 
 
@@ -44,7 +45,7 @@ def shampoo_update(
 
 def inverse_fourth_root(statistics: Tensor, epsilon: Tensor) -> Tensor:
     """(S + epsilon I)^(-1/4) of stacked symmetric matrices; eigenvalues in float64."""
-    values, vectors = torch.linalg.eigh(statistics.double())
+    values, vectors = eigenvectors(statistics)
     # an eigenvalue that is zero in exact arithmetic may come out negative
     powers = (values.clamp_min(0.0) + epsilon[:, :, 0]).pow(-0.25)
     root: Tensor = (vectors * powers[:, None, :]) @ vectors.mT

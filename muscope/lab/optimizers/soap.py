@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from muscope.catalogue import Options
+from muscope.lab.optimizers.eigen import eigenvectors
 from muscope.lab.optimizers.optimizer import Rates, State, decayed
 
 
@@ -60,8 +61,7 @@ def soap_update(
 
 def eigenbasis(statistics: Tensor) -> Tensor:
     """Eigenvectors of stacked symmetric matrices, as columns; computed in float64."""
-    basis: Tensor = torch.linalg.eigh(statistics.double()).eigenvectors
-    return basis.to(statistics.dtype)
+    return eigenvectors(statistics)[1].to(statistics.dtype)
 
 
 def turned(statistics: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,8 @@ A static audit sees std and learning rate but seldom the multiplier, so it asks 
 from dataclasses import dataclass, replace
 
 from muscope.catalogue.optimizers import OptimizerEntry
-from muscope.catalogue.rules import Choice
+from muscope.catalogue.own_dims import dims
+from muscope.catalogue.rules import Choice, Size
 from muscope.own_model.roles import OwnRole
 from muscope.theory import symmetry
 from muscope.theory.rule import VECTORS, WeightDims, WeightRule
@@ -112,23 +113,6 @@ def folded(rule: WeightRule, stepper: Stepper) -> WeightRule:
 
 def dimensions(role: OwnRole, column: Role, sizes: Sizes) -> tuple[WeightDims, WeightDims]:
     """One logical sub-matrix, (here, in the base model); `column` is the role asked for."""
-    fans = role.fans if column is role.role else role.output_fans
-    base_in, base_rows = fans[sizes.base_width]
-
-    def at(width: int, depth: int) -> WeightDims:
-        fan_in, rows = fans[width]
-        return WeightDims(
-            role=column,
-            fan_in=fan_in,
-            fan_out=rows // role.pieces,
-            base_fan_in=base_in,
-            base_fan_out=base_rows // role.pieces,
-            depth=depth,
-            base_depth=sizes.base_depth,
-            in_branch=role.in_branch,
-            writes_stream=role.writes_stream,
-            part=role.part,
-            fused_fan_out=rows if role.pieces > 1 else 0,
-        )
-
-    return at(sizes.width, sizes.depth), at(sizes.base_width, sizes.base_depth)
+    here = Size(sizes.width, sizes.depth, sizes.base_width, sizes.base_depth)
+    base = Size(sizes.base_width, sizes.base_depth, sizes.base_width, sizes.base_depth)
+    return dims(role, column, here), dims(role, column, base)

@@ -8,8 +8,9 @@ from muscope.catalogue import Option
 from muscope_server.forms import values
 
 ORDER = (
-    "", "name", "models", "model", "parametrizations", "parametrization", "widths", "depths",
-    "base_width", "base_depth", "seeds", "steps", "record", "batches", "yaml",
+    "", "name", "kind", "models", "model", "parametrizations", "parametrization", "widths",
+    "depths", "base_width", "base_depth", "seeds", "steps", "stop_early", "record", "batches",
+    "octaves", "search", "held_out", "yaml",
 )  # fmt: skip
 """The groups of fields as the page shows them."""
 RECORDS = {
@@ -18,6 +19,16 @@ RECORDS = {
     "full": "full: contributions, spectral norms and alignment too",
 }
 """What a study can record, as its field says it; a test holds that none is missing."""
+KINDS = {
+    "coordinate_check": "coordinate check: does any tensor grow or shrink with width?",
+    "lr_transfer": "learning-rate transfer: does the best rate stay where it is?",
+}
+"""What a study can ask, in the same way."""
+SEARCHES = {
+    "full": "full: every rate at every width",
+    "adaptive": "adaptive: at larger widths only those around the predicted optimum",
+}
+"""Which rates are trained, in the same way."""
 BATCHES = {
     "fixed": "fixed: one batch for all",
     "fresh": "fresh: another batch at every step, in an order that the seed decides",
@@ -58,6 +69,16 @@ class Form:
     def records(self) -> Mapping[str, str]:
         """How much can be recorded, for the template."""
         return RECORDS
+
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        """What can be asked, for the template."""
+        return KINDS
+
+    @property
+    def searches(self) -> Mapping[str, str]:
+        """Which rates can be trained, for the template."""
+        return SEARCHES
 
     @property
     def batches(self) -> Mapping[str, str]:

@@ -63,12 +63,28 @@ class _Reader:
             "steps": fields.integer("steps"),
             "record": fields.text("record", "activations"),
             "batches": fields.text("batches", "fixed"),
+            "stop_early": fields.has("stop_early"),
         }
         for name in ("base_width", "base_depth"):
             if fields.text(name):
                 data[name] = fields.integer(name)
+        if fields.text("kind", "coordinate_check") != "coordinate_check":
+            data |= self._transfer()
+            for name in ("record", "batches", "stop_early"):
+                del data[name]
         comparisons.check(data, self._complaints)
         return data
+
+    def _transfer(self) -> dict[str, Any]:
+        """What only a learning-rate study has."""
+        fields = self._fields
+        octaves = enumerate(fields.texts("octaves"))
+        return {
+            "kind": fields.text("kind"),
+            "octaves": [fields.number("octaves", one, f"octaves.{n}") for n, one in octaves],
+            "search": fields.text("search", "full"),
+            "held_out": fields.integer("held_out"),
+        }
 
     def _arms(self) -> list[dict[str, Any]]:
         chosen = [name for name in catalogue.MODELS if self._fields.has(f"model.{name}")]

@@ -6,11 +6,15 @@ from muscope import catalogue
 from muscope.catalogue import OptionValue
 from muscope.spec import StudySpec
 
+OCTAVES, HELD_OUT = (-3, -2, -1, 0, 1, 2, 3), 8
+"""What the form offers to who makes a learning-rate study of another one."""
+
 
 def from_spec(spec: StudySpec) -> dict[str, str]:
     """The fields that describe a spec: one model once, one set of options per optimizer."""
     values = {
         "name": spec.name,
+        "kind": spec.kind,
         "widths": ", ".join(map(str, spec.widths)),
         "depths": ", ".join(map(str, spec.depths)),
         "base_width": str(spec.base_width),
@@ -19,6 +23,10 @@ def from_spec(spec: StudySpec) -> dict[str, str]:
         "steps": str(spec.steps),
         "record": spec.record,
         "batches": spec.batches,
+        "stop_early": text(spec.stop_early),
+        "octaves": ", ".join(f"{octave:g}" for octave in spec.octaves or OCTAVES),
+        "search": spec.search,
+        "held_out": str(spec.held_out if spec.octaves else HELD_OUT),
         "yaml": "",
     }
     values |= _defaults()

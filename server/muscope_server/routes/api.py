@@ -4,10 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
+from muscope import budget
 from muscope.spec import StudySpec
-from muscope.storage import studies, verdicts
+from muscope.storage import budgets, studies, verdicts
 from muscope.storage.studies import StudyRow
-from muscope_server import json_body, schemas
+from muscope_server import estimates, json_body, schemas
 from muscope_server.deps import DatabaseDep, DoorbellDep, SettingsDep, StudyIdDep
 from muscope_server.errors import FieldError, Refusal, not_found
 from muscope_server.limits import PAGE_ROWS
@@ -62,7 +63,8 @@ def read_catalogue() -> schemas.Catalogue:
 def plan_study(body: BodyDep, database: DatabaseDep, settings: SettingsDep) -> schemas.PlanView:
     """What a study would cost; nothing is stored."""
     spec = spec_reading.read(body)
-    return schemas.PlanView.of(submission.plan_within_limits(database, settings, spec))
+    planned = submission.plan_within_limits(database, settings, spec)
+    return schemas.PlanView.of(planned, estimates.estimate(database, planned))
 
 
 @router.post("/studies", status_code=201, openapi_extra=_SPEC_BODY)
@@ -116,14 +118,29 @@ def read_runs(study_id: StudyIdDep, database: DatabaseDep) -> schemas.RunList:
     return schemas.RunList(runs=tuple(map(schemas.RunView.model_validate, rows)))
 
 
+@router.get("/studies/{study_id}/budget")
+def read_budget(study_id: StudyIdDep, database: DatabaseDep) -> schemas.StudyBudget:
+    """What a study took, bundle by bundle: FLOPs, time, peak memory, fraction of the ceiling."""
+    with database.read() as conn:
+        _full(studies.get(conn, study_id))
+        rows = budgets.of_study(conn, study_id)
+    total = budget.total([row.budget for row in rows if row.budget])
+    return schemas.StudyBudget(
+        total=total and schemas.BudgetView.of(total),
+        bundles=tuple(map(schemas.BundleBudgetView.of, rows)),
+    )
+
+
 @router.get("/studies/{study_id}/verdicts")
 def read_verdicts(study_id: StudyIdDep, database: DatabaseDep) -> schemas.VerdictList:
     """The verdicts of a study, cell by cell."""
     with database.read() as conn:
         _full(studies.get(conn, study_id))
         found = tuple(verdicts.of_study(conn, study_id))
+        transfers = tuple(verdicts.of_transfer(conn, study_id))
     sentences = {verdict.variant: verdict.sentence() for verdict in found}
-    return schemas.VerdictList(verdicts=found, sentences=sentences)
+    sentences |= {verdict.variant: verdict.sentence() for verdict in transfers}
+    return schemas.VerdictList(verdicts=found, transfers=transfers, sentences=sentences)
 
 
 @router.post("/studies/{study_id}/cancel")

@@ -8,13 +8,14 @@ from fastapi import APIRouter
 from fastapi.responses import Response, StreamingResponse
 
 from muscope.reports import csv, html
-from muscope.storage import measurements, studies
+from muscope.storage import budgets, measurements, studies
 from muscope.storage.database import Database
 from muscope.storage.studies import StudyRow
 from muscope_server import study_page
 from muscope_server.deps import DatabaseDep, PlacesDep, StudyIdDep
 from muscope_server.downloading import Chunks, Download
 from muscope_server.errors import not_found
+from muscope_server.schemas import BudgetView, BundleBudgetView
 
 router = APIRouter(prefix="/api/v1")
 
@@ -31,6 +32,28 @@ def download_measurements(
     row = _row(database, study_id)
     name = {"Content-Disposition": attachment(row, "measurements.csv")}
     return Download(_chunks(database, study_id), places, headers=name)
+
+
+@router.get("/studies/{study_id}/budget.csv", response_class=Response)
+def download_budget(study_id: StudyIdDep, database: DatabaseDep) -> Response:
+    """What every bundle took: a row per bundle."""
+    row = _row(database, study_id)
+    with database.read() as conn:
+        found = [BundleBudgetView.of(entry) for entry in budgets.of_study(conn, study_id)]
+    outer = [name for name in BundleBudgetView.model_fields if name != "budget"]
+    inner = list(BudgetView.model_fields)
+    rows = (
+        [
+            *(getattr(entry, name) for name in outer),
+            *(getattr(entry.budget, name, None) for name in inner),
+        ]
+        for entry in found
+    )
+    return Response(
+        "".join(csv.lines(rows, (*outer, *inner))),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": attachment(row, "budget.csv")},
+    )
 
 
 @router.get("/studies/{study_id}/report.html", response_class=Response)

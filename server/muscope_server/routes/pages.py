@@ -16,7 +16,7 @@ from muscope.storage import attempts, studies, verdicts, workers
 from muscope.storage.database import Database
 from muscope.theory.expected import TOLERANCE
 from muscope.vocabulary import Statistic, TensorKind
-from muscope_server import forms, study_page, templates, urls
+from muscope_server import estimates, forms, study_page, templates, urls
 from muscope_server.contexts import (
     HelpContext,
     NewStudyContext,
@@ -118,7 +118,8 @@ def study(
     tensor: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     """A study's page, or the `part` of it that the live view fetches again."""
-    if tab not in study_page.TABS or part not in study_page.PARTS:
+    known = {name for tabs in study_page.TABS.values() for name in tabs}
+    if tab not in known or part not in study_page.PARTS:
         raise not_found("page")
     shown = study_page.PARTS[part]
     view = study_page.View(shown.tab or tab, statistic, tensor, kind)
@@ -174,7 +175,7 @@ def _idempotency_key(values: Mapping[str, str], spec: StudySpec) -> str | None:
 
 def _refused(request: Request, form: Form, status: int) -> Response:
     """The form as it was typed, with its errors."""
-    context = _form_context(form, PlanContext(None, "", (), ()))
+    context = _form_context(form, PlanContext(None, "", "", (), ()))
     return templates.render(request, "new_study.html", context, status=status)
 
 
@@ -189,16 +190,18 @@ def _planned(form: Form, database: Database, settings: Settings) -> PlanContext:
         spec = forms.parse(form.values)
         planned = submission.plan_within_limits(database, settings, spec)
     except FormErrors as error:
-        return PlanContext(None, "", _problems(Form(form.values, error.errors)), ())
+        return PlanContext(None, "", "", _problems(Form(form.values, error.errors)), ())
     except Refusal as refusal:
-        return PlanContext(None, "", [refusal.message], ())
-    return PlanContext(planned, spec_yaml(spec), (), forms.hints(spec))
+        return PlanContext(None, "", "", [refusal.message], ())
+    time = estimates.estimate(database, planned).words
+    return PlanContext(planned, time, spec_yaml(spec), (), forms.hints(spec))
 
 
 def _form_context(form: Form, planned: PlanContext) -> NewStudyContext:
     return NewStudyContext(
         form=form,
         plan=planned.plan,
+        time=planned.time,
         spec_yaml=planned.spec_yaml,
         problems=planned.problems,
         hints=planned.hints,

@@ -1,0 +1,143 @@
+"""The stacks of a bundle: halved when memory runs out, and without members that are lost."""
+
+import logging
+import math
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import NamedTuple, TypeVar
+
+import torch
+
+from muscope.costs import BYTES_PER_FLOAT
+from muscope.lab import feed, sharing
+from muscope.lab.environment import device
+from muscope.lab.models import build
+from muscope.lab.stack import Outcome, Stack
+from muscope.plan import activations, weights
+from muscope.spec import RunSpec
+
+log = logging.getLogger(__name__)
+
+CPU_STACK_BYTES = 128 * 2**20
+"""Weights and activations of a stack on a CPU: larger ones run slower, as measured on 2 cores."""
+
+Result = TypeVar("Result")
+
+
+class Part(NamedTuple):
+    """What one step gave the members at these places of the bundle."""
+
+    places: list[int]
+    outcome: Outcome
+
+
+class Ensemble:
+    """Members of one shape; those that start alike stand side by side in a stack."""
+
+    def __init__(self, members: Sequence[RunSpec]) -> None:
+        self._stacks = _stacks(members)
+
+    def advance(self) -> list[Part]:
+        """Measure and take a step."""
+        return self._of_all(Stack.advance)
+
+    def measure(self) -> list[Part]:
+        """Measure without a step."""
+        return self._of_all(Stack.measure)
+
+    def held_out_losses(self, batches: int) -> dict[int, float]:
+        """The mean loss of each place on so many held-out batches; nan of those that are lost."""
+        found = [(stack.places, stack.held_out_losses(batches).tolist()) for stack in self._stacks]
+        return {
+            place: loss
+            for places, losses in found
+            for place, loss in zip(places, losses, strict=True)
+        }
+
+    def leave_out(self, diverged: Iterable[int]) -> None:
+        """Compute no more what is lost among these places: every number of it will be nan.
+
+        One of each stack goes on, to show what would have been measured.
+        """
+        diverged = set(diverged)
+        for number, stack in enumerate(self._stacks):
+            if len(stack.places) > 1 and not diverged.isdisjoint(stack.places):
+                self._stacks[number] = _without_lost(stack)
+
+    def drop(self, stopped: Collection[int]) -> None:
+        """Compute these places no more; the last stack keeps one of them if no other is there.
+
+        It goes on for those that are left out: they end with the others.
+        """
+        found = []
+        for stack in self._stacks:
+            kept = [n for n, place in enumerate(stack.places) if place not in stopped]
+            if len(kept) == len(stack.places):
+                found.append(stack)
+            elif kept:
+                found.append(stack.select(torch.tensor(kept, device=device())))
+        self._stacks = found or [self._stacks[-1].select(slice(1))]
+
+    def _of_all(self, work: Callable[[Stack], Outcome]) -> list[Part]:
+        waiting, done, parts = list(self._stacks), [], []
+        while waiting:
+            stack = waiting.pop(0)
+            outcome = _if_memory_lasts(work, stack)
+            if outcome is None:
+                waiting[:0] = stack.halves()
+            else:
+                done.append(stack)
+                parts.append(Part(stack.places, outcome))
+        self._stacks = done
+        return parts
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """torch says it with a RuntimeError, on the CPU in one of two wordings."""
+    words = ("out of memory", "can't allocate memory")
+    return isinstance(error, MemoryError) or any(part in str(error) for part in words)
+
+
+def _if_memory_lasts(work: Callable[[Stack], Outcome], stack: Stack) -> Outcome | None:
+    """What the work gives; None when a smaller stack should be tried."""
+    try:
+        return work(stack)
+    except (RuntimeError, MemoryError) as error:
+        if len(stack.places) == 1 or not is_out_of_memory(error):
+            raise
+        log.warning("%d members do not fit together, halved: %s", len(stack.places), error)
+    # the error, and with it what the failed step held, is gone here
+    if device().type == "cuda":
+        torch.cuda.empty_cache()
+    return None
+
+
+def _without_lost(stack: Stack) -> Stack:
+    lost = stack.are_lost()
+    if not lost.any():
+        return stack
+    kept = (~lost).nonzero()[:, 0]
+    return stack.select(kept if len(kept) else slice(1))
+
+
+def _stacks(members: Sequence[RunSpec]) -> list[Stack]:
+    """The members in stacks of nearly equal size."""
+    run, size = members[0], _stack_size(members)
+    spec = run.variant.model
+    model = build(spec.name, run.width, run.depth, dict(spec.options))
+    source = feed.Source(run)
+    order = sharing.alike_together(sharing.starts(members, sharing.scales(members)))
+    groups = [order[first : first + size] for first in range(0, len(order), size)]
+    return [Stack(model, source, members, places) for places in groups]
+
+
+def _stack_size(members: Sequence[RunSpec]) -> int:
+    """How many members are stepped together: all of them on a GPU, what stays fast on a CPU."""
+    if device().type == "cuda":
+        return len(members)
+    run = members[0]
+    batch_size = run.variant.model.batch_size
+    elements = sum(weight.parameters for weight in weights(run)) + sum(
+        entry.elements_per_example * batch_size for entry in activations(run)
+    )
+    most = max(1, CPU_STACK_BYTES // (BYTES_PER_FLOAT * elements))
+    return math.ceil(len(members) / math.ceil(len(members) / most))

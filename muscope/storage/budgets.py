@@ -1,0 +1,102 @@
+"""What every bundle took: written by the attempt that executed it, read per study."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, func, select, update
+
+from muscope.budget import Budget
+from muscope.spec import RunSpec
+from muscope.storage.leases import Claim, prove
+from muscope.storage.tables import attempt, bundle, run
+from muscope.vocabulary import BundleState
+
+_TAKEN = (
+    "device", "threads", "matmul_precision", "warm_up_s", "train_s", "planned_s", "flops",
+    "peak_bytes", "ceiling", "fraction",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class BundleBudget:
+    """A bundle as its study counts it, with the budget of its latest attempt once it is known."""
+
+    number: int
+    bundle_id: int
+    state: BundleState
+    spec: RunSpec
+    runs: int
+    planned_bytes: int
+    device: str | None
+    threads: int | None
+    matmul_precision: str | None
+    budget: Budget | None
+
+
+def record(conn: Connection, claim: Claim, budget: Budget) -> None:
+    """Write what an attempt took, under its lease."""
+    prove(conn, claim)
+    conn.execute(
+        update(attempt)
+        .where(attempt.c.id == claim.attempt_id)
+        .values(
+            warm_up_s=budget.warm_up_s,
+            train_s=budget.train_s,
+            planned_s=budget.planned_s,
+            flops=budget.flops,
+            peak_bytes=budget.peak_bytes,
+            ceiling=budget.ceiling,
+            fraction=budget.fraction,
+        )
+    )
+
+
+def of_study(conn: Connection, study_id: str) -> list[BundleBudget]:
+    """Every bundle of a study in the order of its plan."""
+    first = (
+        select(run.c.bundle_id, func.min(run.c.id).label("run_id"), func.count().label("runs"))
+        .where(run.c.study_id == study_id)
+        .group_by(run.c.bundle_id)
+        .subquery()
+    )
+    query = (
+        select(
+            bundle.c.id.label("bundle_id"),
+            bundle.c.state.label("bundle_state"),
+            bundle.c.need_memory,
+            run.c.spec_json,
+            first.c.runs,
+            *(attempt.c[name] for name in _TAKEN),
+        )
+        .join(first, first.c.bundle_id == bundle.c.id)
+        .join(run, run.c.id == first.c.run_id)
+        .outerjoin(
+            attempt,
+            and_(attempt.c.bundle_id == bundle.c.id, attempt.c.attempt_no == bundle.c.attempt_no),
+        )
+        .order_by(bundle.c.id)
+    )
+    return [
+        BundleBudget(
+            number=number,
+            bundle_id=row.bundle_id,
+            state=BundleState(row.bundle_state),
+            spec=RunSpec.model_validate_json(row.spec_json),
+            runs=row.runs,
+            planned_bytes=row.need_memory,
+            device=row.device,
+            threads=row.threads,
+            matmul_precision=row.matmul_precision,
+            budget=None
+            if row.train_s is None
+            else Budget(
+                warm_up_s=row.warm_up_s,
+                train_s=row.train_s,
+                flops=row.flops,
+                peak_bytes=row.peak_bytes,
+                planned_s=row.planned_s,
+                ceiling=row.ceiling,
+                fraction=row.fraction,
+            ),
+        )
+        for number, row in enumerate(conn.execute(query), start=1)
+    ]

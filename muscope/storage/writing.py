@@ -1,0 +1,175 @@
+"""Steps of a bundle on their way into the database: fenced, keyed, many rows per statement."""
+
+from collections.abc import Mapping, Sequence
+from itertools import compress, pairwise
+from typing import NamedTuple, TypeAlias
+
+from sqlalchemy import Connection, Table, case, or_, select, update
+
+from muscope.records import Measurement, Progress, StepRecord, Values
+from muscope.storage import bulk, events, nonfinite
+from muscope.storage.bulk import Value
+from muscope.storage.database import now
+from muscope.storage.leases import Claim, prove
+from muscope.storage.tables import attempt, measurement, progress
+
+BITS = tuple(map(nonfinite.MEASUREMENT_COLUMNS.index, Values._fields))
+"""Where the bits of each statistic are; the columns came in another order than the statistics."""
+
+_PROGRESS = ("train_loss", "eval_loss")
+_PROGRESS_BITS = tuple(map(nonfinite.PROGRESS_COLUMNS.index, _PROGRESS))
+
+Columns: TypeAlias = Mapping[str, Sequence[Value]]
+Row: TypeAlias = tuple[Value, ...]
+
+
+class MeasurementConflict(RuntimeError):
+    """The same key with another value: two executions of one attempt disagree."""
+
+
+class _Target(NamedTuple):
+    """A table, and its columns that make up the key within an attempt, and the rest."""
+
+    table: Table
+    keys: tuple[str, ...]
+    values: tuple[str, ...]
+
+
+_MEASUREMENT = _Target(
+    measurement, ("run_id", "step", "tensor_id", "kind"), (*Values._fields, "nonfinite")
+)
+_CURVE = _Target(progress, ("run_id", "step"), (*_PROGRESS, "nonfinite"))
+
+
+def write(conn: Connection, claim: Claim, *records: StepRecord) -> None:
+    """Store steps of a bundle, in rising order, under its lease; the same again changes nothing.
+
+    All of them are in one transaction, with one event. A commit of which nobody knows whether it
+    happened is simply repeated.
+    """
+    if any(later.step <= earlier.step for earlier, later in pairwise(records)):
+        raise ValueError(f"steps must rise, got {[record.step for record in records]}")
+    prove(conn, claim)
+    first, last = records[0].step, records[-1].step
+    rows = [(_MEASUREMENT, _measured(claim, records)), (_CURVE, _progressed(claim, records))]
+    if first <= _reached(conn, claim):
+        rows = [(target, _unknown(conn, claim, target, columns)) for target, columns in rows]
+    new = [(target, columns) for target, columns in rows if columns["run_id"]]
+    if not new:
+        return
+    for target, columns in new:
+        bulk.insert(conn, target.table, columns)
+    _reach(conn, claim, last)
+    data = {"bundle": claim.bundle_id, "step": last, "steps": claim.members[0].spec.steps}
+    events.append(conn, claim.study_id, "step", data=data)
+
+
+def _reached(conn: Connection, claim: Claim) -> int:
+    """A step after which nothing of this attempt can be stored.
+
+    Whoever stores a step raises it in the same transaction, nobody lowers it, and the proof of
+    the lease has waited for every transaction before; a heartbeat may have raised it further.
+    """
+    step = conn.execute(select(attempt.c.last_step).where(attempt.c.id == claim.attempt_id))
+    reached = step.scalar_one()
+    return -1 if reached is None else reached
+
+
+def _reach(conn: Connection, claim: Claim, step: int) -> None:
+    behind = or_(attempt.c.last_step.is_(None), attempt.c.last_step < step)
+    conn.execute(
+        update(attempt)
+        .where(attempt.c.id == claim.attempt_id)
+        .values(last_step=case((behind, step), else_=attempt.c.last_step), last_step_at=now())
+    )
+
+
+def _measured(claim: Claim, records: Sequence[StepRecord]) -> Columns:
+    entries = [entry for record in records for entry in record.measurements]
+    columns = _statistics(entries)
+    positions = [BITS[place] for place in columns]
+    return {
+        "run_id": _run_ids(claim, entries),
+        "attempt_id": [claim.attempt_id] * len(entries),
+        "step": [record.step for record in records for _ in record.measurements],
+        "tensor_id": _tensor_ids(claim, entries),
+        "kind": [entry.kind.value for entry in entries],
+        **{Values._fields[p]: nonfinite.stored_column(column) for p, column in columns.items()},
+        "nonfinite": nonfinite.flag_column(
+            zip(positions, columns.values(), strict=True), len(entries)
+        ),
+    }
+
+
+def _progressed(claim: Claim, records: Sequence[StepRecord]) -> Columns:
+    entries = [entry for record in records for entry in record.progress]
+    losses = ([entry.train_loss for entry in entries], [entry.eval_loss for entry in entries])
+    return {
+        "run_id": _run_ids(claim, entries),
+        "attempt_id": [claim.attempt_id] * len(entries),
+        "step": [record.step for record in records for _ in record.progress],
+        "train_loss": nonfinite.stored_column(losses[0]),
+        "eval_loss": nonfinite.stored_column(losses[1]),
+        "nonfinite": nonfinite.flag_column(zip(_PROGRESS_BITS, losses, strict=True), len(entries)),
+    }
+
+
+def _statistics(entries: Sequence[Measurement]) -> dict[int, Sequence[float | None]]:
+    """By place in Values, those that any entry fills; the columns of the others need no words."""
+    columns = enumerate(zip(*(entry.values for entry in entries), strict=True))
+    return {place: column for place, column in columns if column.count(None) < len(column)}
+
+
+def _run_ids(claim: Claim, entries: Sequence[Measurement] | Sequence[Progress]) -> list[int]:
+    run_ids = [member.run_id for member in claim.members]
+    return [run_ids[entry.member] for entry in entries]
+
+
+def _tensor_ids(claim: Claim, entries: Sequence[Measurement]) -> list[int]:
+    try:
+        return [claim.tensor_ids[entry.tensor] for entry in entries]
+    except KeyError as error:
+        known = ", ".join(claim.tensor_ids)
+        raise ValueError(
+            f"tensor {error.args[0]!r} is not in the plan, which has: {known}"
+        ) from error
+
+
+def _unknown(conn: Connection, claim: Claim, target: _Target, columns: Columns) -> Columns:
+    """The rows that the database lacks; raise where it has another value."""
+    known = _known(conn, claim, target, columns)
+    nothing: list[Value] = [None] * len(columns["run_id"])
+    keys = zip(*(columns[name] for name in target.keys), strict=True)
+    values = zip(*(columns.get(name, nothing) for name in target.values), strict=True)
+    new = []
+    for key, value in zip(keys, values, strict=True):
+        before = known.get(key)
+        new.append(before is None)
+        if before is not None and before != value:
+            raise _conflict(claim, target, key, before, value)
+    return {name: list(compress(column, new)) for name, column in columns.items()}
+
+
+def _known(conn: Connection, claim: Claim, target: _Target, columns: Columns) -> dict[Row, Row]:
+    """What the database holds at these steps of these runs, by key."""
+    if not columns["run_id"]:
+        return {}
+    table, width = target.table, len(target.keys)
+    query = select(*(table.c[name] for name in (*target.keys, *target.values))).where(
+        table.c.run_id.in_(set(columns["run_id"])),
+        table.c.attempt_id == claim.attempt_id,
+        table.c.step.between(columns["step"][0], columns["step"][-1]),
+    )
+    return {tuple(row[:width]): tuple(row[width:]) for row in conn.execute(query)}
+
+
+def _conflict(
+    claim: Claim, target: _Target, key: Row, before: Row, value: Row
+) -> MeasurementConflict:
+    where = ", ".join(f"{name} {part}" for name, part in zip(target.keys, key, strict=True))
+    triples = zip(target.values, before, value, strict=True)
+    name, old, new = next(triple for triple in triples if triple[1] != triple[2])
+    return MeasurementConflict(
+        f"{target.table.name} {where} of attempt {claim.attempt_id} is already stored "
+        f"with {name} = {old!r}, now {new!r} came in"
+    )
