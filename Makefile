@@ -41,6 +41,13 @@ bench: setup ## the figures of docs/benchmarks.md, as table rows
 	@$(BIN)/python -m benchmarks.server_start
 	@$(BIN)/python -m benchmarks.recorder
 	@$(BIN)/python -m benchmarks.recording
+	@$(BIN)/python -m benchmarks.coordinate_check
+	@$(BIN)/python -m benchmarks.sweep
+	@$(BIN)/python -m benchmarks.ceiling
+	@$(BIN)/python -m benchmarks.memory
+	@$(BIN)/python -m benchmarks.estimate
+	@$(BIN)/python -m benchmarks.threads
+	@$(BIN)/python -m benchmarks.adaptive
 	@$(BIN)/python -m benchmarks.journey
 
 constraints: ## refresh constraints.txt with the newest versions that pyproject.toml allows

@@ -12,15 +12,13 @@ from muscope.plots import lr_transfer
 from muscope.spec import Arm, ModelSpec, OptimizerSpec, ParametrizationSpec, StudySpec
 from muscope.storage import verdicts
 from muscope.storage.database import open_database
+from muscope.verdicts.transfer import judge
 from muscope.verdicts.transfer.losses import Trial
 from muscope_server import forms, urls
 from tests.server import measured
 from tests.server.conftest import fresh
 from tests.server.running import running
 from tests.server.soup import Soup
-
-# What a worker has judged; where only the server is installed, nobody can.
-judge = pytest.importorskip("muscope.verdicts.transfer.judge", exc_type=ModuleNotFoundError)
 
 
 def sweep() -> StudySpec:
