@@ -160,8 +160,9 @@ def _theory(line: Line, slope: float) -> dict[str, list[float]]:
     }
 
 
-def _layout(info: CoordinateCheckInfo) -> dict[str, Any]:
-    layout: dict[str, Any] = {
+def frame() -> dict[str, Any]:
+    """What the layout of every figure has: room for its legend, and the page's own background."""
+    return {
         "legend": {"orientation": "h", "yref": "container", "y": 1, "yanchor": "top", "x": 0},
         "margin": {"l": 52, "r": 12, "t": 64, "b": 44},
         "paper_bgcolor": "rgba(0,0,0,0)",
@@ -169,6 +170,12 @@ def _layout(info: CoordinateCheckInfo) -> dict[str, Any]:
         "hovermode": "closest",
         "dragmode": False,
         "annotations": [],
+    }
+
+
+def _layout(info: CoordinateCheckInfo) -> dict[str, Any]:
+    layout: dict[str, Any] = {
+        **frame(),
         # the page arranges panels into as many columns as it has room for
         "meta": {
             "panels": len(info.panels),

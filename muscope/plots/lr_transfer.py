@@ -4,6 +4,7 @@ import html
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from muscope.plots.drawing import frame
 from muscope.verdicts.transfer.types import TransferJudgement, WidthOptimum
 
 FIRST, LAST = (0x9C, 0xC4, 0xF2), (0x10, 0x3F, 0x86)
@@ -23,13 +24,7 @@ def figure(judged: TransferJudgement | None) -> dict[str, Any]:
     depths = sorted({one.depth for one in optima})
     widths = sorted({one.width for one in optima})
     layout: dict[str, Any] = {
-        "legend": {"orientation": "h", "yref": "container", "y": 1, "yanchor": "top", "x": 0},
-        "margin": {"l": 52, "r": 12, "t": 64, "b": 44},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "hovermode": "closest",
-        "dragmode": False,
-        "annotations": [],
+        **frame(),
         "meta": {
             "panels": len(depths),
             "xTitle": "log₂(learning rate)",

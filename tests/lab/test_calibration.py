@@ -11,6 +11,7 @@ from muscope.lab.environment import PeakMemory
 from muscope.lab.watch import Watch
 from muscope.records import StepRecord
 from muscope.timing import CPU_STACK_BYTES
+from tests import needs
 from tests.core.machines import ROUND
 
 
@@ -48,7 +49,7 @@ def test_the_peak_is_that_of_the_work_and_earlier_peaks_are_forgotten() -> None:
     torch.ones(2 * size // 4)  # gone at once
     memory = PeakMemory()
     if memory.bytes() is None:
-        pytest.skip("this system does not tell the peak of a part of a process")
+        needs.missing("this system does not tell the peak of a part of a process")
     torch.ones(size // 4)
     found = memory.bytes()
     assert found is not None
