@@ -88,7 +88,7 @@ def train(runs: tuple[RunSpec, ...], number: int) -> Iterator[Trained]:
 def compare(spec: StudySpec, number: int) -> Compared:
     """Train the grid, replay the search on it."""
     full = list(train(tuple(plan.runs(spec)), number))
-    known = {one.trial[:-1]: one for one in full}
+    known = {one.trial[:5]: one for one in full}
     found: list[Trial] = []
     taken, whole, stopped, stages = 0.0, 0.0, 0, 0
     while runs := next_stage(spec, Results(stages, trials=found)):

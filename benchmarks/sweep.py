@@ -122,6 +122,7 @@ def seconds(work: Callable[[int], list[float]], width: int) -> float:
 def main() -> None:
     """Both in turn; medians and their ratio."""
     options = report.arguments("Seconds of a sweep of 8 rates and 3 seeds.", repeat=3)
+    engine.set_threads(0)
     for width in (32, 64, 256):
         pairs = [(seconds(ours, width), seconds(loop, width)) for _ in range(options.repeat)]
         mine, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))

@@ -7,7 +7,7 @@ from functools import lru_cache
 from muscope import catalogue
 from muscope.catalogue import datasets
 from muscope.catalogue.optimizer_costs import curvature_estimates, update_cost
-from muscope.recording import STATISTICS, recorded_steps
+from muscope.recording import STATISTICS
 from muscope.spec import ModelSpec, RunSpec
 from muscope.vocabulary import Statistic, TensorKind
 
@@ -88,7 +88,7 @@ def _input_elements(weight: catalogue.WeightEntry) -> int:
 def rows(run: RunSpec, until: int | None = None) -> dict[TensorKind, int]:
     """Rows of every kind, up to a step if it ended there; there is no update at step 0."""
     last = run.steps if until is None else until
-    of, steps = cost(run), sum(step <= last for step in recorded_steps(run.steps))
+    of, steps = cost(run), sum(step <= last for step in run.recorded_steps)
     per_kind = {
         TensorKind.ACTIVATION: of.activations * steps,
         TensorKind.WEIGHT: of.weights * steps,
@@ -106,7 +106,7 @@ def numbers(run: RunSpec) -> dict[TensorKind, int]:
 
 def flops(run: RunSpec) -> float:
     """Forward and backward are three forwards, the last step is one; then updates and recording."""
-    forward = float(cost(run).forward_flops) * run.variant.model.batch_size
+    forward = float(cost(run).forward_flops) * run.model.batch_size
     gradients = run.steps + _curvature_estimates(run)
     updates = run.steps * cost(run).update_flops
     return forward * (3 * gradients + 1) + updates + _recording_flops(run, forward)
@@ -124,7 +124,7 @@ def _recording_flops(run: RunSpec, forward: float) -> float:
     if Statistic.CONTRIBUTION in kinds.get(TensorKind.WEIGHT, ()):
         products = (2 * POWER_ITERATIONS + 1) * POWER_DIRECTIONS  # W x and its transpose
         matrices = 2 * products * 2 * float(cost(run).parameters)
-        extra += len(recorded_steps(run.steps)) * (3 * forward + matrices)
+        extra += len(run.recorded_steps) * (3 * forward + matrices)
     return extra
 
 
@@ -137,7 +137,7 @@ def memory_bytes(run: RunSpec) -> int:
     of its largest weight has at hand; the one has gone when the other comes.
     """
     of, kinds = cost(run), STATISTICS[run.record]
-    examples = run.variant.model.batch_size * _copies(run)
+    examples = run.model.batch_size * _copies(run)
     inputs = of.inputs if Statistic.CONTRIBUTION in kinds.get(TensorKind.WEIGHT, ()) else 0
     copies = 4 if TensorKind.WEIGHT in kinds else 1
     kept = copies * of.parameters + of.state + (of.recorded + inputs) * examples
@@ -158,7 +158,7 @@ def batch_bytes(run: RunSpec, members: int) -> int:
     Of fresh batches each member has its own; those of the last step, the new ones, and the new
     ones stacked are there at once.
     """
-    model = run.variant.model
+    model = run.model
     entry, options = catalogue.MODELS[model.name], dict(model.options)
     data = datasets.chosen(entry.dataset, options)
     tokens = 2 * BYTES_PER_TOKEN * int(options.get("sequence_length", 0))  # and their targets

@@ -10,7 +10,7 @@ from muscope.lab import engine, environment
 from muscope.lab.watch import Watch
 from muscope.machine import Machine
 from muscope.plan import PlannedBundle, tensors
-from muscope.records import Progress, Sample, StepRecord
+from muscope.records import ExtraRow, Progress, Sample, StepRecord
 from muscope.spec import RunSpec, StudySpec
 from muscope.stages import Results, hopeless, next_stage
 from muscope.verdicts.transfer.losses import Trial, final_loss
@@ -26,6 +26,7 @@ class Arrival:
     samples: tuple[Sample, ...]
     losses: tuple[float, ...]
     budget: Budget | None = None
+    extras: tuple[ExtraRow, ...] = ()
 
 
 def fitting(bundles: Iterable[PlannedBundle]) -> tuple[PlannedBundle, ...]:
@@ -48,6 +49,7 @@ def train(bundles: Sequence[PlannedBundle], machine: Machine | None = None) -> I
                 step=record.step,
                 samples=tuple(_samples(record, bundle.runs, roles)),
                 losses=tuple(progress.train_loss for progress in record.progress),
+                extras=tuple(_extras(record, bundle.runs, roles)),
                 budget=watch.budget(bundle.runs, machine) if record.step == last else None,
             )
 
@@ -74,7 +76,21 @@ def _trials(bundle: PlannedBundle, stop: hopeless.Rule | None) -> Iterator[Trial
     for place, (run, curve) in enumerate(zip(bundle.runs, curves, strict=True)):
         loss = final_loss([one.train_loss for one in curve], curve[-1].eval_loss)
         loss = math.inf if place in stopped else loss
-        yield Trial(run.variant.key, run.width, run.depth, run.octave, run.seed, loss)
+        yield Trial(
+            run.variant.key, run.width, run.depth, run.octave, run.seed, loss, curve[0].train_loss
+        )
+
+
+def _extras(
+    record: StepRecord, runs: Sequence[RunSpec], roles: dict[str, Role]
+) -> Iterator[ExtraRow]:
+    """The numbers of plugins' statistics, under EXTRA_HEADER."""
+    for found in record.extras:
+        run = runs[found.member]
+        yield (
+            run.variant.key, run.width, run.depth, run.model.batch_size, run.seed, record.step,
+            found.tensor, roles[found.tensor].value, found.kind.value, found.statistic, found.value,
+        )  # fmt: skip
 
 
 def _samples(
@@ -92,4 +108,5 @@ def _samples(
             role=roles[found.tensor],
             kind=found.kind,
             values=found.values,
+            batch_size=run.model.batch_size,
         )

@@ -1,14 +1,15 @@
 """A spec becomes runs, runs become bundles, and both have a cost: all by arithmetic."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby, product
 
 from muscope import catalogue, costs
 from muscope.catalogue import ActivationEntry
-from muscope.recording import STATISTICS
-from muscope.spec import MAX_RUNS, ModelSpec, RunSpec, StudySpec, Variant
+from muscope.catalogue.statistics import STATISTICS as PLUGGED
+from muscope.recording import STATISTICS, recorded_steps
+from muscope.spec import MAX_RUNS, ModelSpec, RunSpec, StudySpec, Variant, digest
 from muscope.vocabulary import DecayForm, Role, TensorKind, UpdateFamily
 
 USABLE = 0.9
@@ -43,6 +44,9 @@ class Plan:
 
     Rows in the database are its measurements, at recorded steps, and the losses of every step.
     All of it is the most there can be when `at_most` is set: later stages leave runs out.
+
+    Of a study that extends another, everything is of what is to be trained; so many runs are
+    `reused`, and `not_reused` says why others are not.
     """
 
     bundles: tuple[PlannedBundle, ...]
@@ -54,15 +58,18 @@ class Plan:
     cells: int
     warnings: tuple[str, ...]
     at_most: bool = False
+    reused: int = 0
+    not_reused: tuple[str, ...] = ()
 
 
 def plan(spec: StudySpec, *, max_runs: int = MAX_RUNS) -> Plan:
     """Plan a study, or raise ValueError when its grid is larger than `max_runs`."""
     if spec.run_count > max_runs:
         rates = "learning rates, " if spec.octaves else ""
+        sizes = "batch sizes, " if spec.batch_sizes else ""
         raise ValueError(
             f"the grid has {spec.run_count} runs, at most {max_runs} are allowed; "
-            f"take fewer widths, depths, {rates}seeds or variants"
+            f"take fewer widths, depths, {sizes}{rates}seeds or variants"
         )
     planned = tuple(bundles(runs(spec)))
     return Plan(
@@ -70,11 +77,30 @@ def plan(spec: StudySpec, *, max_runs: int = MAX_RUNS) -> Plan:
         run_count=spec.run_count,
         largest_parameters=max(costs.cost(bundle.runs[0]).parameters for bundle in planned),
         flops=sum(bundle.flops for bundle in planned),
-        measurement_rows=_over_runs(planned, costs.rows),
+        measurement_rows=_over_runs(planned, costs.rows) + _extra_rows(planned, spec),
         loss_rows=spec.run_count * (spec.steps + 1),
         cells=_over_runs(planned, costs.numbers) // (len(spec.widths) * spec.seeds),
         warnings=tuple(_warnings(spec)),
         at_most=spec.has_stages,
+    )
+
+
+def without(planned: Plan, known: Container[str], *, not_reused: Sequence[str] = ()) -> Plan:
+    """What is left of a plan when the runs of these digests need no training."""
+    members = ([run for run in one.runs if digest(run) not in known] for one in planned.bundles)
+    left = tuple(together(some) for some in members if some)
+    run_count = sum(len(bundle.runs) for bundle in left)
+    parameters = (costs.cost(bundle.runs[0]).parameters for bundle in left)
+    return replace(
+        planned,
+        bundles=left,
+        run_count=run_count,
+        largest_parameters=max(parameters, default=0),
+        flops=sum(bundle.flops for bundle in left),
+        measurement_rows=_over_runs(left, costs.rows),
+        loss_rows=sum(run.steps + 1 for bundle in left for run in bundle.runs),
+        reused=planned.run_count - run_count,
+        not_reused=tuple(not_reused),
     )
 
 
@@ -107,8 +133,10 @@ def rows(run: RunSpec, until: int | None = None) -> int:
 def runs(spec: StudySpec) -> Iterator[RunSpec]:
     """Every run of the grid: small widths first, so that a picture is there early."""
     octaves = spec.octaves or (0.0,)
-    grid = product(spec.widths, spec.depths, spec.variants, octaves, range(spec.seeds))
-    for width, depth, variant, octave, seed in grid:
+    sizes = spec.batch_sizes or (None,)
+    seeds = range(spec.seeds)
+    grid = product(spec.widths, spec.depths, sizes, spec.variants, octaves, seeds)
+    for width, depth, batch_size, variant, octave, seed in grid:
         yield RunSpec(
             variant=variant,
             width=width,
@@ -121,11 +149,14 @@ def runs(spec: StudySpec) -> Iterator[RunSpec]:
             batches=spec.batches,
             octave=octave,
             held_out=spec.held_out,
+            batch_size=batch_size,
+            statistics=spec.statistics,
+            record_every=spec.record_every,
         )
 
 
 def bundles(chosen: Iterable[RunSpec]) -> Iterator[PlannedBundle]:
-    """Runs of one model, optimizer, width and depth together: they differ only in scalars."""
+    """Runs of one model, batch, optimizer, width and depth: they differ only in scalars."""
     shaped = [(_shape(run), run) for run in chosen]
     order = {key: number for number, key in enumerate(dict.fromkeys(key for key, _ in shaped))}
     ordered = [run for _, run in sorted(shaped, key=lambda pair: order[pair[0]])]
@@ -164,7 +195,7 @@ def _shape(run: RunSpec) -> tuple[str, str, str, int, int]:
     variant = run.variant
     optimizer = variant.optimizer.model_dump_json(exclude={"learning_rate"})
     operators = catalogue.PARAMETRIZATION_ENTRIES[variant.parametrization.name].operators
-    return (variant.model.model_dump_json(), optimizer, operators, run.width, run.depth)
+    return (run.model.model_dump_json(), optimizer, operators, run.width, run.depth)
 
 
 def _options(model: ModelSpec) -> catalogue.Options:
@@ -175,6 +206,16 @@ def _over_runs(
     bundles: tuple[PlannedBundle, ...], of: Callable[[RunSpec], dict[TensorKind, int]]
 ) -> int:
     return sum(len(bundle.runs) * sum(of(bundle.runs[0]).values()) for bundle in bundles)
+
+
+def _extra_rows(bundles: Sequence[PlannedBundle], spec: StudySpec) -> int:
+    """The numbers of plugins' statistics, a row each."""
+    kinds = [kind for name in spec.statistics for kind in PLUGGED[name].of]
+    return sum(
+        len(bundle.runs) * costs.rows(bundle.runs[0]).get(kind, 0)
+        for bundle in bundles
+        for kind in kinds
+    )
 
 
 def _is_slow_under_u_mup(variant: Variant) -> bool:
@@ -203,6 +244,8 @@ def _warnings(spec: StudySpec) -> Iterator[str]:
         yield "fewer than 4 widths or less than a factor 8 between them: slopes will be uncertain"
     if spec.batches == "fresh" and spec.kind == "coordinate_check":
         yield "fresh batches: what changed since step 0 contains that the batch is another one"
+    if 1 not in recorded_steps(spec.steps, spec.record_every):
+        yield "step 1 is not recorded: what theory knows of it only is not compared"
     if spec.kind == "lr_transfer" and spec.steps < FEW_STEPS:
         yield f"{spec.steps} steps: so early the largest learning rate wins; take 100 or more"
     if any(arm.model.options.get("precision") == "fp8" for arm in spec.arms):

@@ -42,14 +42,19 @@ SINCE_START = (Statistic.CHANGE, Statistic.CONTRIBUTION, *_ALIGNMENTS)
 """What compares with step 0 and has no meaning at it."""
 
 EVERY_STEP_UP_TO = 32
+MOST_RECORDED = 1_024
+"""Steps of a run that may be asked for: each has a row per tensor, and a slope to be judged."""
 _DENSE = 8
 
 
-def recorded_steps(steps: int) -> tuple[int, ...]:
+def recorded_steps(steps: int, every: int | None = None) -> tuple[int, ...]:
     """The steps of a run that are recorded: all up to 32, of a longer one log-spaced ones.
 
-    These are 0 to 8, then 8 times the powers of √2, rounded, and the last.
+    These are 0 to 8, then 8 times the powers of √2, rounded, and the last. With `every` they are
+    its multiples from 0 on, and the last.
     """
+    if every is not None:
+        return (*range(0, steps, every), steps)
     if steps <= EVERY_STEP_UP_TO:
         return tuple(range(steps + 1))
     octaves = (steps // _DENSE).bit_length()

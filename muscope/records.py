@@ -1,7 +1,7 @@
 """What the lab yields and everyone else reads: plain values, no torch, no database."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from muscope.vocabulary import Role, Statistic, TensorKind
 
@@ -43,6 +43,27 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
+class Extra:
+    """One number of a plugin's statistic, of one tensor of one member at one step."""
+
+    member: int
+    tensor: str
+    kind: TensorKind
+    statistic: str
+    value: float
+
+
+EXTRA_HEADER = (
+    "variant", "width", "depth", "batch_size", "seed", "step", "tensor", "role", "kind",
+    "statistic", "value",
+)  # fmt: skip
+"""One number of a plugin's statistic with its coordinates in the grid, as the CSV has it."""
+
+ExtraRow: TypeAlias = tuple[str | int | float | None, ...]
+"""The same as a row."""
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """Where one member of a bundle stands after a step; the loss is that of the forward at it."""
 
@@ -61,11 +82,15 @@ class StepRecord:
     step: int
     measurements: tuple[Measurement, ...]
     progress: tuple[Progress, ...]
+    extras: tuple[Extra, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One measurement with its coordinates in the grid: what verdicts, charts and CSV read."""
+    """One measurement with its coordinates in the grid: what verdicts, charts and CSV read.
+
+    `batch_size` is None where it is not known.
+    """
 
     variant: str
     width: int
@@ -76,6 +101,7 @@ class Sample:
     role: Role
     kind: TensorKind
     values: Values
+    batch_size: int | None = None
 
     def value(self, statistic: Statistic) -> float | None:
         """The value of one statistic, None where it was not recorded."""

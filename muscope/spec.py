@@ -3,7 +3,9 @@
 import hashlib
 import json
 import math
+import re
 import unicodedata
+from collections.abc import Mapping
 from itertools import pairwise, product
 from typing import Annotated, Literal, Self, TypeAlias, TypeVar
 
@@ -17,9 +19,13 @@ from pydantic import (
 )
 
 from muscope import catalogue
-from muscope.catalogue import OptionValue, rules
+from muscope.catalogue import OptionValue, broken, rules
 from muscope.catalogue.optimizers import schedule_complaint
-from muscope.recording import Record
+from muscope.catalogue.registry import plain
+from muscope.catalogue.statistics import STATISTICS
+from muscope.recording import EVERY_STEP_UP_TO, MOST_RECORDED, Record, recorded_steps
+from muscope.recording import STATISTICS as RECORDED
+from muscope.theory.faults import FAULTS
 
 Entry = TypeVar("Entry")
 
@@ -41,12 +47,18 @@ Kind: TypeAlias = Literal["coordinate_check", "lr_transfer"]
 Search: TypeAlias = Literal["full", "adaptive"]
 """Every learning rate at every width; or those that the smaller widths leave worth trying."""
 HeldOut = Annotated[int, Field(ge=0, le=64)]
+Statistics = Annotated[tuple[str, ...], Field(max_length=4)]
+"""Those of plugins, beside what a study records of itself."""
+BatchSize = Annotated[int, Field(ge=1, le=65_536)]
+RecordEvery = Annotated[int, Field(ge=1, le=10_000)]
 Octave = Annotated[float, Field(ge=-40, le=40)]
 
 SMALLEST_GAP = 1 / 16
 """Octaves between learning rates: nearer ones train to the same loss."""
 FEWEST_RATES = 3
 """An optimum needs a worse rate on either side."""
+
+STUDY_ID = re.compile(r"[0-9A-Za-z_-]{1,16}", re.ASCII)
 
 LARGEST_RATE = 1e6
 Positive = Annotated[float, Field(gt=0, le=LARGEST_RATE, allow_inf_nan=False)]
@@ -76,6 +88,7 @@ class OptimizerSpec(Frozen):
     @model_validator(mode="after")
     def _known(self) -> Self:
         entry = _entry("optimizer", self.name, catalogue.OPTIMIZERS)
+        object.__setattr__(self, "name", entry.name)
         _complete(self, entry.options)
         return self
 
@@ -94,17 +107,24 @@ class OptimizerSpec(Frozen):
 
 
 class ParametrizationSpec(Frozen):
-    """A parametrization of the catalogue with its switches."""
+    """A parametrization of the catalogue with its switches.
+
+    With a `fault` one thing of its rules is broken on purpose; what theory expects stays.
+    """
 
     name: str
     options: dict[str, bool | int | float | str] = Field(
         default_factory=dict, validate_default=True
     )
+    fault: str = silent("")
 
     @model_validator(mode="after")
     def _known(self) -> Self:
         entry = _entry("parametrization", self.name, catalogue.PARAMETRIZATION_ENTRIES)
+        object.__setattr__(self, "name", entry.name)
         _complete(self, entry.options)
+        if self.fault:
+            _entry("fault", self.fault, FAULTS)
         return self
 
     @property
@@ -117,7 +137,10 @@ class ParametrizationSpec(Frozen):
     def title(self) -> str:
         """Its title, with what was chosen otherwise than by default: `µP (table3)`."""
         entry = catalogue.PARAMETRIZATION_ENTRIES[self.name]
-        return _title(entry.title, catalogue.in_words(self.options, entry.options))
+        title = _title(entry.title, catalogue.in_words(self.options, entry.options))
+        if not self.fault:
+            return title
+        return f"{title}, broken: {FAULTS[self.fault].title}"
 
     @property
     def zero_readout(self) -> bool:
@@ -129,7 +152,7 @@ class ModelSpec(Frozen):
     """A model of the catalogue with its options and batch; its dataset comes with it."""
 
     name: str
-    batch_size: Annotated[int, Field(ge=1, le=65_536)]
+    batch_size: BatchSize
     options: dict[str, bool | int | float | str] = Field(
         default_factory=dict, validate_default=True
     )
@@ -137,6 +160,7 @@ class ModelSpec(Frozen):
     @model_validator(mode="after")
     def _known(self) -> Self:
         entry = _entry("model", self.name, catalogue.MODELS)
+        object.__setattr__(self, "name", entry.name)
         _complete(self, entry.options)
         return self
 
@@ -164,7 +188,7 @@ class Variant(Frozen):
     @property
     def key(self) -> str:
         """Unique within a study; stable over processes, so fit for a URL, a row, a CSV cell."""
-        names = (self.model.name, self.parametrization.name, self.optimizer.name)
+        names = map(plain, (self.model.name, self.parametrization.name, self.optimizer.name))
         return "-".join((*names, f"{self.optimizer.learning_rate:g}", digest(self)[:6]))
 
     @property
@@ -179,11 +203,17 @@ class StudySpec(Frozen):
 
     In a coordinate check a seed is an initialization; the batch is the same for every seed,
     width and variant. With fresh batches a seed decides their order too. Statistics are recorded
-    at steps 0 to `steps`.
+    at steps 0 to `steps`, of more than 32 at ever fewer; with `record_every` at its multiples and
+    the last step, and nothing else is computed at the others.
 
     A study of kind `lr_transfer` trains every variant at several learning rates, 2^octave times
     its optimizer's own, on fresh batches, and records losses only. Its loss is that on `held_out`
     batches after the last step; with none, that of the last training steps.
+
+    With `batch_sizes` every variant is trained at each of them, instead of at its model's own.
+
+    A study that `extends` another, by its id, has all of its grid and more; what that one has
+    trained is not trained again.
     """
 
     version: Annotated[int, Field(ge=1, le=1)] = 1
@@ -203,25 +233,40 @@ class StudySpec(Frozen):
     octaves: Annotated[tuple[Octave, ...], Field(max_length=256)] = silent(())
     search: Search = silent("full")
     held_out: HeldOut = silent(0)
+    statistics: Statistics = silent(())
+    batch_sizes: Annotated[tuple[BatchSize, ...], Field(max_length=64)] = silent(())
+    extends: str | None = silent(None)
+    record_every: RecordEvery | None = silent(None)
+
+    @field_validator("extends")
+    @classmethod
+    def _id_of_a_study(cls, study_id: str | None) -> str | None:
+        if study_id is not None and not STUDY_ID.fullmatch(study_id):
+            raise ValueError(
+                f"must be the id of a study, the end of its address, got {study_id[:60]!r}"
+            )
+        return study_id
 
     @field_validator("name")
     @classmethod
     def _clean_name(cls, name: str) -> str:
-        if unicodedata.normalize("NFC", name) != name:
-            raise ValueError("the name must be in Unicode normal form C")
-        if any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in name):
-            raise ValueError("the name must not hold control or bidirectional characters")
-        if not name.strip():
-            raise ValueError("the name must not be blank")
-        return name
+        return clean_name(name)
 
-    @field_validator("widths", "depths")
+    @field_validator("widths", "depths", "batch_sizes")
     @classmethod
     def _distinct_and_sorted(cls, values: tuple[int, ...]) -> tuple[int, ...]:
         for earlier, value in pairwise(sorted(values)):
             if earlier == value:
                 raise ValueError(f"the value {value} is there twice; each may be there once")
         return tuple(sorted(values))
+
+    @field_validator("statistics")
+    @classmethod
+    def _known_statistics(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        full = tuple(sorted(_entry("statistic", name, STATISTICS).name for name in names))
+        if len(set(full)) < len(full):
+            raise ValueError("a statistic is there twice; each may be there once")
+        return full
 
     @field_validator("octaves")
     @classmethod
@@ -278,6 +323,12 @@ class StudySpec(Frozen):
             )
         if self.stop_early:
             raise ValueError("stop_early is for coordinate checks; take search: adaptive")
+        if self.statistics:
+            raise ValueError("statistics are for coordinate checks; lr_transfer records losses")
+        if self.batch_sizes:
+            raise ValueError("batch_sizes are for coordinate checks; make a study for each")
+        if self.record_every is not None:
+            raise ValueError("record_every is for coordinate checks; lr_transfer records losses")
         for name, value in (("record", "losses"), ("batches", "fresh")):
             if name not in self.model_fields_set:
                 object.__setattr__(self, name, value)
@@ -297,16 +348,44 @@ class StudySpec(Frozen):
         for name in ("octaves", "search", "held_out"):
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} is for studies of kind lr_transfer")
+        self._check_statistics()
+        self._check_recorded_steps()
         if self.record == "losses":
             raise ValueError("a coordinate check needs statistics: record at least activations")
+
+    def _check_statistics(self) -> None:
+        """Each statistic of a plugin is of a kind of tensors that the study records."""
+        for name in self.statistics:
+            of = STATISTICS[name].of
+            if not set(of) & set(RECORDED[self.record]):
+                kinds = ", ".join(of)
+                raise ValueError(
+                    f"statistic {name!r} is of kind {kinds}, and record {self.record!r} has none "
+                    "of these; record standard or full"
+                )
+
+    def _check_recorded_steps(self) -> None:
+        """Not too many steps are asked for; every step of a short run is what it records anyway."""
+        if self.record_every == 1 and self.steps <= EVERY_STEP_UP_TO:
+            object.__setattr__(self, "record_every", None)
+        recorded = len(recorded_steps(self.steps, self.record_every))
+        if recorded > MOST_RECORDED:
+            fewest = -(-self.steps // (MOST_RECORDED - 1))
+            raise ValueError(
+                f"record_every {self.record_every} of {self.steps} steps are {recorded} recorded "
+                f"steps, more than {MOST_RECORDED}; take at least {fewest}"
+            )
 
     def _check_rules(self) -> None:
         """Every parametrization has a rule for every model and optimizer it meets."""
         for arm, parametrization in product(self.arms, self.parametrizations):
-            choice = rules.Choice(parametrization.name, parametrization.options)
+            choice = rules.Choice(
+                parametrization.name, parametrization.options, parametrization.fault
+            )
             for optimizer in {optimizer.name for optimizer in arm.optimizers}:
                 options = dict(arm.model.options)
-                complaint = rules.complaint(choice, optimizer, arm.model.name, options)
+                given = (choice, optimizer, arm.model.name, options)
+                complaint = rules.complaint(*given) or broken.complaint(*given)
                 if complaint:
                     raise ValueError(complaint)
 
@@ -333,7 +412,8 @@ class StudySpec(Frozen):
         optimizers = sum(len(arm.optimizers) for arm in self.arms)
         variants = optimizers * len(self.parametrizations)
         rates = len(self.octaves) or 1
-        return variants * len(self.widths) * len(self.depths) * rates * self.seeds
+        shapes = len(self.widths) * len(self.depths) * (len(self.batch_sizes) or 1)
+        return variants * shapes * rates * self.seeds
 
     @property
     def has_stages(self) -> bool:
@@ -344,7 +424,8 @@ class StudySpec(Frozen):
 class RunSpec(Frozen):
     """One model trained once: everything that decides its numbers.
 
-    Its learning rate is 2^octave times that of its variant's optimizer.
+    Its learning rate is 2^octave times that of its variant's optimizer; its batch size that of
+    its variant's model where it has none of its own.
     """
 
     variant: Variant
@@ -358,11 +439,38 @@ class RunSpec(Frozen):
     batches: Batches = silent("fixed")
     octave: Octave = silent(0.0)
     held_out: HeldOut = silent(0)
+    batch_size: BatchSize | None = silent(None)
+    statistics: Statistics = silent(())
+    record_every: RecordEvery | None = silent(None)
+
+    @property
+    def recorded_steps(self) -> tuple[int, ...]:
+        """The steps at which statistics are recorded."""
+        return recorded_steps(self.steps, self.record_every)
+
+    @property
+    def model(self) -> ModelSpec:
+        """The model with the batch size of this run."""
+        own = self.variant.model
+        if self.batch_size is None:
+            return own
+        return own.model_copy(update={"batch_size": self.batch_size})
 
     @property
     def learning_rate(self) -> float:
         """The base learning rate that this run trains with."""
         return self.variant.optimizer.learning_rate * math.exp2(self.octave)
+
+
+def clean_name(name: str) -> str:
+    """The name as it is, if it may be shown; ValueError where it could deceive."""
+    if unicodedata.normalize("NFC", name) != name:
+        raise ValueError("the name must be in Unicode normal form C")
+    if any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in name):
+        raise ValueError("the name must not hold control or bidirectional characters")
+    if not name.strip():
+        raise ValueError("the name must not be blank")
+    return name
 
 
 def stored(text: str) -> StudySpec:
@@ -381,9 +489,10 @@ def digest(model: BaseModel) -> str:
     return hashlib.sha256(canonical_json(model).encode()).hexdigest()
 
 
-def _entry(kind: str, name: str, entries: dict[str, Entry]) -> Entry:
+def _entry(kind: str, name: str, entries: Mapping[str, Entry]) -> Entry:
     if name not in entries:
-        raise ValueError(f"unknown {kind} {name!r}; allowed: {', '.join(entries)}")
+        of_plugin = "; no living worker has such a plugin" if "/" in name else ""
+        raise ValueError(f"unknown {kind} {name!r}; allowed: {', '.join(entries)}{of_plugin}")
     return entries[name]
 
 

@@ -17,7 +17,7 @@ from muscope.catalogue.optimizer_costs import EIGENVECTORS, QR, curvature_estima
 from muscope.costs import BYTES_PER_FLOAT, POWER_DIRECTIONS, POWER_ITERATIONS
 from muscope.machine import Machine, at
 from muscope.plan import Plan, activations, weights
-from muscope.recording import STATISTICS, recorded_steps
+from muscope.recording import STATISTICS
 from muscope.spec import RunSpec
 from muscope.vocabulary import Statistic, TensorKind
 
@@ -150,7 +150,7 @@ def parts(run: RunSpec, members: int, machine: Machine) -> Parts:
 def stack_count(run: RunSpec, members: int) -> int:
     """In how many stacks a CPU steps that many members, as the engine decides it."""
     of = costs.cost(run)
-    elements = of.parameters + of.recorded * run.variant.model.batch_size
+    elements = of.parameters + of.recorded * run.model.batch_size
     most = max(1, CPU_STACK_BYTES // (BYTES_PER_FLOAT * elements))
     return math.ceil(members / most)
 
@@ -159,7 +159,7 @@ def stack_count(run: RunSpec, members: int) -> int:
 def _parts_at(run_json: str, members: int, stacks: int, machine: Machine) -> Parts:
     run = RunSpec.model_validate_json(run_json)
     work = _Work(run, members, stacks, machine)
-    steps, recorded = run.steps, len(recorded_steps(run.steps))
+    steps, recorded = run.steps, len(run.recorded_steps)
     gradients = steps + _curvature_estimates(run)
     found = work.forward().times(gradients + 1 + run.held_out) + work.backward().times(gradients)
     found += work.updates().times(steps) + work.recording().times(recorded) + work.building()
@@ -171,7 +171,7 @@ class _Work:
 
     def __init__(self, run: RunSpec, members: int, stacks: int, machine: Machine) -> None:
         self._run, self._members, self._stacks, self._machine = run, members, stacks, machine
-        self._batch = run.variant.model.batch_size
+        self._batch = run.model.batch_size
         self._options = dict(run.variant.model.options)
         self._weights, self._activations = weights(run), activations(run)
         self._kinds = STATISTICS[run.record]

@@ -80,6 +80,15 @@ class CellVerdict(StrEnum):
     DIVERGED = "diverged"
 
 
+class Axis(StrEnum):
+    """What a slope is taken over."""
+
+    WIDTH = "width"
+    DEPTH = "depth"
+    BATCH = "batch_size"
+    STEP = "step"
+
+
 class TransferVerdict(StrEnum):
     """The judgement of one variant's best learning rate over the widths."""
 

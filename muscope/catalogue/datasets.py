@@ -2,9 +2,11 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias
 
 from muscope.catalogue.options import Option, Options
+from muscope.catalogue.registry import Described, Registry
 
 Modality: TypeAlias = Literal["text", "image"]
 
@@ -43,8 +45,8 @@ class DatasetEntry:
         return math.prod(self.shape) if self.shape else self.classes
 
 
-DATASETS: dict[str, DatasetEntry] = {
-    entry.name: entry
+DATASETS: Registry[DatasetEntry] = Registry(
+    (entry.name, entry)
     for entry in (
         DatasetEntry(
             name="python_docs",
@@ -135,15 +137,26 @@ DATASETS: dict[str, DatasetEntry] = {
             place="<datasets folder>/cifar-10-batches-bin/",
         ),
     )
-}
+)
 
 
 def data_options(default: str) -> tuple[Option, ...]:
     """The options of a model that reads the dataset `default` unless another is chosen."""
     modality = DATASETS[default].modality
     words = tuple(name for name, entry in DATASETS.items() if entry.modality == modality)
-    dataset = Option("dataset", default, "The data it is trained on.", allowed=words, silent=True)
+    dataset = Option(
+        "dataset",
+        default,
+        "The data it is trained on.",
+        allowed=words,
+        silent=True,
+        described=Described(DATASETS, partial(_is_of, modality)),
+    )
     return (dataset, *_TEXT_ONLY) if modality == "text" else (dataset,)
+
+
+def _is_of(modality: Modality, entry: DatasetEntry) -> bool:
+    return entry.modality == modality
 
 
 _TEXT_ONLY = (

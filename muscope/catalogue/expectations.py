@@ -6,7 +6,7 @@ widest width of the study.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from muscope.catalogue.optimizers import OPTIMIZERS
 from muscope.catalogue.options import Options
 from muscope.catalogue.rules import READOUT, Choice, Size
 from muscope.theory import expected
-from muscope.theory.expected import Coordinates, Powers
+from muscope.theory.expected import Coordinates, Powers, Standard
 from muscope.theory.rule import WeightDims, WeightRule
 from muscope.theory.u_mup_scales import READOUT_BACKWARD
 from muscope.vocabulary import Role, Statistic, TensorKind, UpdateFamily
@@ -52,6 +52,19 @@ class Expectations:
     options: Options
     widths: Sequence[int]
     depth: int
+
+    def on_depth(self, place: Place, statistic: Statistic) -> Standard:
+        """What a slope on depth is held against; the facts speak of pre-norm blocks only."""
+        is_pre_norm = self._model_options.get("norm_placement") == "pre"
+        name, options = self.parametrization.name, self.parametrization.complete
+        return expected.on_depth(
+            expected.depth_scheme(name, options) if is_pre_norm else "",
+            self._family(Role.HIDDEN),
+            role=place.role,
+            statistic=statistic,
+            step=place.step,
+            kind=place.kind,
+        )
 
     def at(self, place: Place, statistic: Statistic) -> Coordinates:
         """All that the expectation of one slope depends on."""
@@ -97,10 +110,13 @@ class Expectations:
         return self._powers.get(makers.get(place.role, ""))
 
     def _part_of(self, place: Place) -> str:
-        """Which projection a weight, its gradient or its update belongs to."""
-        if place.kind is TensorKind.ACTIVATION or place.tensor not in self._narrow:
-            return ""
-        return self._narrow[place.tensor][0].part
+        """Which projection a weight belongs to, its gradient, its update or what it hands on."""
+        if place.role is Role.ATTENTION_LOGITS:
+            return "attention.logits"
+        name = place.tensor
+        if place.kind is TensorKind.ACTIVATION and name.endswith(".attn.out"):
+            name = name.removesuffix("out") + "o"
+        return self._narrow[name][0].part if name in self._narrow else ""
 
     @cached_property
     def _powers(self) -> dict[str, Powers]:
@@ -110,20 +126,39 @@ class Expectations:
         (dims, one), (wide_dims, other) = self._narrow[name], self._wide[name]
         starts = one.init_std > 0
         norms = (_norm(dims, one), _norm(wide_dims, other))
-        comes_back = self._keeps_sizes and not self._is_score(dims)
+        is_score = self._is_score(dims)
         return Powers(
             multiplier=self._power(one.multiplier, other.multiplier),
             rate=self._power(one.learning_rate_factor, other.learning_rate_factor),
             size=self._power(one.init_std, other.init_std) if starts else None,
             spectral=self._power(*norms) if starts else None,
-            readout=self._readout if comes_back else None,
+            readout=self._readout if self._keeps_sizes and not is_score else None,
             keeps_sizes=self._keeps_sizes,
-            backward=self._backward if comes_back else None,
+            backward=self._through_scores if is_score else self._straight_back,
         )
 
     def _is_score(self, dims: WeightDims) -> bool:
-        """Whether its gradient comes back through q.k of growing heads: in no table."""
+        """Whether its gradient comes back through q.k of growing heads."""
         return self._attention_start is not None and dims.part in ("attention.q", "attention.k")
+
+    @property
+    def _straight_back(self) -> float | None:
+        return self._backward if self._keeps_sizes else None
+
+    @property
+    def _through_scores(self) -> float | None:
+        """The power of what a gradient is multiplied with on its way back through q.k.
+
+        The gradient of a score is a sum over d values and what comes back, independent at the
+        start, so sqrt(d); times the scale of q.k it has the power of the logits (docs/decisions/
+        0026). None over a zero query, which stops the gradients of keys, and where operators have
+        backward scales of their own.
+        """
+        start, back = self._attention_start, self._straight_back
+        stops = bool(self._model_options.get("zero_query"))
+        if start is None or back is None or stops or self._backward_scale(self._ends[0]):
+            return None
+        return back + start
 
     @cached_property
     def _readout(self) -> float | None:
@@ -156,7 +191,7 @@ class Expectations:
         """At the narrowest and at the widest, were it neither zero nor tied."""
         given = {**self.parametrization.options, "zero_readout": False}
         untied = {**self.options, "tied_embeddings": False}
-        random = Choice(self.parametrization.name, given)
+        random = replace(self.parametrization, options=given)
         return tuple(self._rules(random, untied, width)[READOUT][1] for width in self._ends)
 
     @cached_property

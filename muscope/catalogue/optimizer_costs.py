@@ -33,7 +33,10 @@ class UpdateCost:
 def update_cost(optimizer: str, role: Role, shape: tuple[int, int], options: Options) -> UpdateCost:
     """The cost of a weight of that role and shape (rows, columns)."""
     entry = OPTIMIZERS[optimizer]
-    return _COSTS[entry.for_role(role)](*shape, with_defaults(options, entry.options))
+    complete, name = with_defaults(options, entry.options), entry.for_role(role)
+    if entry.cost_of and name == entry.name:
+        return UpdateCost(*entry.cost_of(*shape, complete))
+    return _COSTS[name](*shape, complete)
 
 
 def curvature_estimates(optimizer: str, updates: int, options: Options) -> int:

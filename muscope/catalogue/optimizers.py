@@ -4,9 +4,11 @@ Defaults are those of docs/facts.md, section 3. Weight decay is off everywhere, 
 check wants it (section 4); Adam's epsilon is tiny, so that it does not act.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from muscope.catalogue.options import Option, Options, with_defaults
+from muscope.catalogue.registry import Registry
 from muscope.theory import schedules
 from muscope.vocabulary import DecayForm, Role, UpdateFamily
 
@@ -18,7 +20,9 @@ class OptimizerEntry:
     With a `fallback`, it steps hidden weights only and that optimizer steps the others, with the
     same learning rate and options: decided by the role of a weight, never by its size. One that
     `draws_labels` needs the gradient on labels from the model's own softmax now and then. One with
-    `squared_epsilon` adds epsilon to products of gradients, the others to roots of them.
+    `squared_epsilon` adds epsilon to products of gradients, the others to roots of them. One that
+    a plugin describes says its own costs, of a weight of so many rows and columns: operations per
+    update, numbers kept, numbers at hand (optimizer_costs).
     """
 
     name: str
@@ -31,6 +35,7 @@ class OptimizerEntry:
     decay: DecayForm = DecayForm.COUPLED
     draws_labels: bool = False
     squared_epsilon: bool = False
+    cost_of: Callable[[int, int, Options], tuple[float, int, int]] | None = None
 
     def for_role(self, role: Role) -> str:
         """The name of the optimizer that steps weights of that role."""
@@ -102,8 +107,8 @@ _SOAP_FAMILIES = tuple(
     for family in (UpdateFamily.ORTHOGONAL, UpdateFamily.ORTHOGONAL_RMS, UpdateFamily.SIGN_LIKE)
 )
 
-OPTIMIZERS: dict[str, OptimizerEntry] = {
-    entry.name: replace(entry, options=(*entry.options, *SCHEDULE))
+OPTIMIZERS: Registry[OptimizerEntry] = Registry(
+    (entry.name, replace(entry, options=(*entry.options, *SCHEDULE)))
     for entry in (
         OptimizerEntry(
             name="adamw",
@@ -254,7 +259,7 @@ OPTIMIZERS: dict[str, OptimizerEntry] = {
             ),
         ),
     )
-}
+)
 
 
 def schedule_complaint(options: Options, steps: int) -> str | None:

@@ -3,10 +3,20 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 OptionValue: TypeAlias = bool | int | float | str
 Options: TypeAlias = dict[str, OptionValue]
+
+
+class Words(Protocol):
+    """Words that are allowed beside those of an option: entries that plugins describe."""
+
+    def offered(self) -> tuple[str, ...]:
+        """Those that can be chosen now."""
+
+    def full(self, word: str) -> str | None:
+        """The full name of a word that is one of them, also of one that is offered no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +24,8 @@ class Option:
     """A switch, a number within [low, high], one of `allowed`, or a word: its default says which.
 
     A word that is not one of `allowed` matches `pattern`, or is the default.
+
+    `described` may allow more words, which come and go with plugins; `words` has them all.
 
     A `silent` option is left out of a spec at its default: it came after specs were stored, whose
     digests must stay what they were. `with_defaults` fills it in where it is used.
@@ -27,6 +39,12 @@ class Option:
     allowed: tuple[OptionValue, ...] = ()
     silent: bool = False
     pattern: str = ""
+    described: Words | None = None
+
+    @property
+    def words(self) -> tuple[OptionValue, ...]:
+        """What can be chosen of it now, where that is a choice of words."""
+        return (*self.allowed, *(self.described.offered() if self.described else ()))
 
 
 def complete_options(options: Mapping[str, OptionValue], known: tuple[Option, ...]) -> Options:
@@ -80,8 +98,11 @@ def _checked(option: Option, value: OptionValue | None) -> OptionValue:
     if type(value) is not kind:
         raise ValueError(f"option {option.name!r} must be {_KINDS[kind]}, got {value!r}")
     if option.allowed:
+        full = option.described.full(str(value)) if option.described else None
+        if value not in option.allowed and full is not None:
+            return full
         if value not in option.allowed:
-            names = ", ".join(map(str, option.allowed))
+            names = ", ".join(map(str, option.words))
             raise ValueError(f"option {option.name!r} must be one of {names}, got {value!r}")
     elif isinstance(value, str):
         if value != option.default and not re.fullmatch(option.pattern, value):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from muscope.catalogue.options import Option
+from muscope.catalogue.registry import Registry
 from muscope.theory import complete_p, everett, lingle, mup, ntk, sp, u_mup
 from muscope.theory.parametrizations import PARAMETRIZATIONS
 from muscope.theory.rule import Parametrization
@@ -14,17 +15,21 @@ OperatorSet: TypeAlias = Literal["plain", "unit_scaled"]
 
 @dataclass(frozen=True, slots=True)
 class ParametrizationEntry:
-    """A parametrization and its switches; the rules themselves are in muscope.theory."""
+    """A parametrization and its switches; the rules themselves are in muscope.theory.
+
+    One that a plugin describes brings its rules.
+    """
 
     name: str
     title: str
     source: str
     options: tuple[Option, ...]
+    described: Parametrization | None = None
 
     @property
     def theory(self) -> Parametrization:
         """The rules."""
-        return PARAMETRIZATIONS[self.name]
+        return self.described or PARAMETRIZATIONS[self.name]
 
     @property
     def operators(self) -> OperatorSet:
@@ -152,17 +157,22 @@ _OPTIONS: dict[str, tuple[Option, ...]] = {
 }
 
 
-def _entry(theory: Parametrization) -> ParametrizationEntry:
+def _entry(theory: Parametrization, options: tuple[Option, ...]) -> ParametrizationEntry:
     zero_readout = Option("zero_readout", theory.name == "mup", _ZERO_READOUT)
     return ParametrizationEntry(
         name=theory.name,
         title=theory.title,
         source=theory.source,
-        options=(zero_readout, _SP_UNEMBEDDING, *_OPTIONS[theory.name]),
+        options=(zero_readout, _SP_UNEMBEDDING, *options),
     )
 
 
-PARAMETRIZATION_ENTRIES: dict[str, ParametrizationEntry] = {
-    name: _entry(theory) for name, theory in PARAMETRIZATIONS.items()
-}
+def described(theory: Parametrization, options: tuple[Option, ...]) -> ParametrizationEntry:
+    """The entry of rules that a plugin describes: with the switches that every one has."""
+    return replace(_entry(theory, options), described=theory)
+
+
+PARAMETRIZATION_ENTRIES: Registry[ParametrizationEntry] = Registry(
+    (name, _entry(theory, _OPTIONS[name])) for name, theory in PARAMETRIZATIONS.items()
+)
 """What a study can ask for and `muscope rules` can print."""

@@ -1,7 +1,7 @@
 """The rule of every weight of a model: where parametrization, optimizer and model meet."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from muscope.catalogue import unit_scaling
@@ -11,6 +11,7 @@ from muscope.catalogue.optimizers import OPTIMIZERS, OptimizerEntry
 from muscope.catalogue.options import Options, OptionValue, with_defaults
 from muscope.catalogue.parametrizations import PARAMETRIZATION_ENTRIES
 from muscope.theory import u_mup_scales
+from muscope.theory.faults import FAULTS, Fault, Weight
 from muscope.theory.rule import Parametrization, WeightDims, WeightRule
 from muscope.vocabulary import DecayForm, Role, UpdateFamily
 
@@ -27,10 +28,14 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A parametrization with its options, of which silent ones may be missing."""
+    """A parametrization with its options, of which silent ones may be missing.
+
+    With a `fault` its rules are those that it has with one thing broken.
+    """
 
     name: str
     options: Mapping[str, OptionValue]
+    fault: str = ""
 
     @property
     def theory(self) -> Parametrization:
@@ -41,6 +46,28 @@ class Choice:
     def complete(self) -> Options:
         """Every option with its value."""
         return with_defaults(self.options, PARAMETRIZATION_ENTRIES[self.name].options)
+
+    @property
+    def broken(self) -> Fault | None:
+        """What is broken in it, if anything is."""
+        return FAULTS[self.fault] if self.fault else None
+
+    @property
+    def healthy(self) -> "Choice":
+        """The same with nothing broken."""
+        return replace(self, fault="")
+
+    def rules(self) -> Callable[[WeightDims, UpdateFamily], WeightRule]:
+        """What gives the rule of a weight, or ValueError where no source has one."""
+        theory, options, fault = self.theory, self.complete, self.broken
+
+        def rule_of(dims: WeightDims, family: UpdateFamily) -> WeightRule:
+            return theory.weight_rule(dims, family, options)
+
+        def broken_rule_of(dims: WeightDims, family: UpdateFamily) -> WeightRule:
+            return fault.change(Weight(dims, family, rule_of)) if fault else rule_of(dims, family)
+
+        return broken_rule_of
 
     @property
     def title(self) -> str:
@@ -68,10 +95,9 @@ def weight_rules(
     optimizer_options: Options | None = None,
 ) -> dict[str, WeightRule]:
     """The rule of every weight, or ValueError where no source gives one."""
-    theory = parametrization.theory
-    options, entry = parametrization.complete, OPTIMIZERS[optimizer]
+    entry, rule_of = OPTIMIZERS[optimizer], parametrization.rules()
     rules = {
-        name: theory.weight_rule(weight, entry.family_of(weight.role, optimizer_options), options)
+        name: rule_of(weight, entry.family_of(weight.role, optimizer_options))
         for name, weight in dims.items()
     }
     return {name: _as_used(rule, entry, dims[name].role) for name, rule in rules.items()}
@@ -93,8 +119,10 @@ def attention_scale(parametrization: Choice, model: str, options: Options, size:
     if "head_size" not in given:
         return 1.0
     here, base = heads(size.width, given).size, heads(size.base_width, given).size
+    by_rule = parametrization.theory.attention_scale(here, base, parametrization.complete)
+    fault = parametrization.broken
     scale = {
-        "rule": parametrization.theory.attention_scale(here, base, parametrization.complete),
+        "rule": fault.attention(by_rule, here, base) if fault else by_rule,
         "1/d": 1 / here,
         "1/sqrt(d)": 1 / math.sqrt(here),
     }[str(given["attention_scale"])]
@@ -116,7 +144,9 @@ def residual_multiplier(parametrization: Choice, model: str, options: Options, s
     """What every branch is multiplied by: the rule's number times the model's."""
     theory, complete = parametrization.theory, parametrization.complete
     own = float(MODELS[model].complete(options).get("residual_multiplier", 1.0))
-    return own * theory.residual_multiplier(size.depth, size.base_depth, complete)
+    by_rule = theory.residual_multiplier(size.depth, size.base_depth, complete)
+    fault = parametrization.broken
+    return own * (fault.residual(by_rule, size.depth / size.base_depth) if fault else by_rule)
 
 
 def tied_multiplier(
@@ -128,15 +158,21 @@ def tied_multiplier(
     std B_emb, so A = A_out B_out / B_emb (docs/facts.md 2.4). ValueError where the two cannot be
     one weight.
     """
-    refusal = _tied_complaint(parametrization, optimizer, model, options)
+    healthy = parametrization.healthy
+    refusal = _tied_complaint(healthy, optimizer, model, options)
     if refusal:
         raise ValueError(refusal)
-    embedding, readout = _tied(parametrization, optimizer, model, options, size)
-    return readout.multiplier * readout.init_std / embedding.init_std
+    embedding, readout = _tied(healthy, optimizer, model, options, size)
+    _, broken = _tied(parametrization, optimizer, model, options, size)
+    return broken.multiplier * readout.init_std / embedding.init_std
 
 
 def complaint(parametrization: Choice, optimizer: str, model: str, options: Options) -> str | None:
-    """Why these three do not go together, or None; the same at every width."""
+    """Why these three do not go together, or None; the same at every width.
+
+    Of a fault `broken.complaint` says whether it changes anything.
+    """
+    parametrization = parametrization.healthy
     dims = dimensions(model, options, _BASE)
     refusal = _model_complaint(parametrization.theory, dims, model, options)
     if refusal:

@@ -6,7 +6,20 @@ from typing import Annotated
 import typer
 
 import muscope
-from muscope.cli import audit, check, db, doctor, rules, server, submit, up, worker
+from muscope.cli import (
+    audit,
+    check,
+    db,
+    doctor,
+    extend,
+    presets,
+    recorder,
+    rules,
+    server,
+    submit,
+    up,
+    worker,
+)
 
 app = typer.Typer(
     name="muscope",
@@ -19,10 +32,13 @@ app.command("check")(check.check)
 app.command("audit")(audit.audit)
 app.command("rules")(rules.rules)
 app.command("submit")(submit.submit)
+app.command("extend")(extend.extend)
 app.command("server")(server.server)
 app.command("worker")(worker.worker)
 app.command("doctor")(doctor.doctor)
+app.add_typer(presets.app, name="presets")
 app.add_typer(db.app, name="db")
+app.add_typer(recorder.app, name="recorder")
 
 
 def _print_version(wanted: bool) -> None:

@@ -109,7 +109,7 @@ def audit(
       130  interrupted
     """
     # --help must not wait for rich's tables and torch
-    from muscope.cli import auditing
+    from muscope.cli import auditing, plugging
     from muscope.cli.auditing import Question
     from muscope.cli.preflight import Refusal
 
@@ -125,6 +125,7 @@ def audit(
         roles=roles,
         write_roles=write_roles,
     )
+    plugging.use_installed()
     try:
         code = auditing.run(question, as_json=as_json, strict=strict)
     except Refusal as refusal:

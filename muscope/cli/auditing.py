@@ -11,10 +11,10 @@ from rich.console import Console
 
 from muscope import catalogue
 from muscope.catalogue.rules import Choice
+from muscope.catalogue.written import choice_of
 from muscope.cli import preflight
 from muscope.cli.audit_view import AuditView
 from muscope.cli.preflight import Refusal
-from muscope.cli.rule_table import choice_of
 from muscope.own_model import OwnRole, infer, roles_file
 from muscope.verdicts import audit as auditor
 

@@ -1,81 +1,37 @@
 """`muscope check`: a study trained and judged here and now, without server or database."""
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from muscope.cli import check_options as options
+
 
 def check(
-    spec: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="STUDY.yaml | FILE.py:FUNCTION",
-            help="The study to check, YAML or JSON, or the function that builds your own model; "
-            "without it the demo study.",
-            show_default=False,
-        ),
-    ] = None,
+    spec: options.Target = None,
     *,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the verdicts as JSON and nothing else.")
-    ] = False,
-    report: Annotated[
-        Path | None, typer.Option(metavar="FILE.html", help="Write the report: one offline file.")
-    ] = None,
-    csv: Annotated[
-        Path | None, typer.Option(metavar="FILE.csv", help="Write the measurements.")
-    ] = None,
-    fail_on: Annotated[
-        str,
-        typer.Option(
-            metavar="WORDS",
-            help="Verdicts that make the exit code 1, with commas between them: "
-            "grows, shrinks, inconclusive, diverged.",
-        ),
-    ] = "",
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes all cores.")] = 0,
-    stop_early: Annotated[
-        bool,
-        typer.Option(
-            "--stop-early", help="A study: train no more seeds of a variant than its verdict needs."
-        ),
-    ] = False,
-    widths: Annotated[
-        str, typer.Option(metavar="NUMBERS", help="Your model: its widths; 64,128,256,512.")
-    ] = "",
-    depths: Annotated[
-        str,
-        typer.Option(metavar="NUMBERS", help="Your model: depths, given to build as its second."),
-    ] = "",
-    seeds: Annotated[int, typer.Option(min=0, max=64, help="Your model: seeds; 0 takes 5.")] = 0,
-    steps: Annotated[
-        int, typer.Option(min=0, max=10_000, help="Your model: updates; 0 takes 4.")
-    ] = 0,
-    parametrize: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME[:OPTIONS]",
-            help="Your model: set first values, multipliers and rates by this rule.",
-        ),
-    ] = "",
-    optimizer: Annotated[
-        str, typer.Option(help="Your model: train it with this one instead of its own.")
-    ] = "",
-    lr: Annotated[
-        float, typer.Option(min=0.0, help="Your model: learning rate of --optimizer.")
-    ] = 0.0,
-    roles: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Your model: YAML or JSON that corrects roles."),
-    ] = None,
-    write_roles: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Your model: write the roles found, to start from."),
-    ] = None,
-    traceback: Annotated[
-        bool, typer.Option("--traceback", help="Your model: if its code raises, print where.")
-    ] = False,
+    as_json: options.AsJson = False,
+    report: options.Report = None,
+    csv: options.Csv = None,
+    threads: options.Threads = 0,
+    stop_early: options.StopEarly = False,
+    record_every: options.RecordEvery = 0,
+    fault: options.Fault = "",
+    fail_on: options.FailOn = "",
+    junit: options.Junit = None,
+    markdown: options.Markdown = None,
+    baseline: options.BaselineFile = None,
+    write_baseline: options.WriteBaseline = None,
+    widths: options.Widths = "",
+    depths: options.Depths = "",
+    seeds: options.Seeds = 0,
+    steps: options.Steps = 0,
+    parametrize: options.Parametrize = "",
+    optimizer: options.Optimizer = "",
+    lr: options.Rate = 0.0,
+    roles: options.Roles = None,
+    write_roles: options.WriteRoles = None,
+    traceback: options.Traceback = False,
 ) -> None:
     """Train a grid of widths and judge every tensor: does it grow, shrink, or keep its size?
 
@@ -92,7 +48,7 @@ def check(
       muscope check my_model.py:build --widths 64,128,256,512
       muscope check f.py --parametrize mup --optimizer adamw --lr 3e-3
       muscope check study.yaml --report report.html --csv measurements.csv
-      muscope check study.yaml --fail-on grows,diverged
+      muscope check f.py --fail-on grows,shrinks,diverged --junit junit.xml
 
     A whole study.yaml:
       name: My first check
@@ -103,18 +59,22 @@ def check(
       widths: [64, 128, 256, 512]
 
     Exit codes:
-      0    it ran, and no verdict is among those of --fail-on
-      1    one is; or the demo, without --fail-on, did not show what it should
-      2    the study or an option cannot be used
+      0    it ran, and nothing of --fail-on was found
+      1    something was, or a width of your model could not be run; or the
+           demo, without --fail-on, did not show what it should
+      2    the study, an option or the baseline cannot be used
+      3    nothing of --fail-on, but worse than the --baseline
       130  interrupted
     """
     # reading takes a second, torch takes several, and somebody may be waiting for a sign of life
     typer.echo(f"reading {spec}" if spec else "planning the demo", err=True)
     # --help must not wait for pydantic, scipy and torch
-    from muscope.cli import checking, own_checking
-    from muscope.cli.checking import Outputs
+    from muscope.cli import checking, own_checking, plugging
+    from muscope.cli.checking import AskedOfStudy, Outputs
+    from muscope.cli.gating import AskedOfGate, Gate
     from muscope.cli.own_checking import Asked
     from muscope.cli.preflight import Refusal
+    from muscope.plugins import PluginError
 
     own = Asked(
         target=spec or "",
@@ -129,20 +89,27 @@ def check(
         write_roles=write_roles,
         traceback=traceback,
     )
+    study = AskedOfStudy(
+        Path(spec) if spec else None,
+        stop_early=stop_early,
+        record_every=record_every,
+        fault=fault,
+    )
+    outputs = Outputs(as_json=as_json, report=report, csv=csv)
+    gate = None
     try:
-        outputs = Outputs(as_json=as_json, report=report, csv=csv)
+        plugging.use_installed()
+        gate = Gate.of(AskedOfGate(fail_on, junit, markdown, baseline, write_baseline))
         if own_checking.is_own(own.target):
-            words = checking.failing_words(fail_on)
-            checking.refuse_to_stop_early(stop_early)
-            code = own_checking.run(own, outputs, words, threads=threads)
+            study.refuse_for_own()
+            code = own_checking.run(own, outputs, gate, threads=threads)
         else:
             own_checking.refuse_for_study(own)
-            path = Path(spec) if spec else None
-            code = checking.run(
-                path, outputs, fail_on=fail_on, threads=threads, stop_early=stop_early
-            )
-    except Refusal as refusal:
+            code = checking.run(study, outputs, gate, threads=threads)
+    except (Refusal, PluginError) as refusal:
         typer.echo(f"muscope check: {refusal}", err=True)
+        if gate:
+            gate.refuse(spec or "demo", str(refusal))
         raise typer.Exit(2) from refusal
     except KeyboardInterrupt:
         typer.echo("muscope check: stopped", err=True)

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,36 +12,33 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from pydantic import ValidationError
 from rich.console import Console
 
-from muscope import budget, plan, presets, spec_file, timing
+from muscope import __version__, budget, plan, presets, spec_file, timing
 from muscope.budget import Budget
 from muscope.catalogue import DatasetUnavailable
 from muscope.cli import cost, preflight, sweeping
+from muscope.cli.gating import Gate
 from muscope.cli.preflight import Refusal
-from muscope.cli.table import verdict_table
 from muscope.cli.training_view import TrainingView
+from muscope.gate import Checked
 from muscope.plan import Plan
-from muscope.records import Sample
+from muscope.records import EXTRA_HEADER, ExtraRow, Sample
 from muscope.reports import budget_lines, csv, formats, html
 from muscope.reports.html import ReportInput, ReportRun
+from muscope.reports.verdict_table import verdict_table
 from muscope.settings import Settings
 from muscope.spec import RunSpec, StudySpec, digest
 from muscope.stages import Results, next_stage
-from muscope.verdicts import acceptance
+from muscope.theory.faults import FAULTS
+from muscope.verdicts import acceptance, baseline
 from muscope.verdicts.types import VariantVerdict
-from muscope.vocabulary import CellVerdict, RunState
+from muscope.vocabulary import RunState
 
 if TYPE_CHECKING:
     from muscope.in_process import Arrival  # brings torch
 
-CAN_FAIL = (
-    CellVerdict.GROWS,
-    CellVerdict.SHRINKS,
-    CellVerdict.INCONCLUSIVE,
-    CellVerdict.DIVERGED,
-)
-AS_HOPED, NOT_AS_HOPED = 0, 1
 WIDTH_WITHOUT_TERMINAL = 100
 
 
@@ -53,6 +51,30 @@ class Outputs:
     csv: Path | None
 
 
+@dataclass(frozen=True, slots=True)
+class AskedOfStudy:
+    """The study, and what only a study has; without a `path` it is the demo."""
+
+    path: Path | None
+    stop_early: bool = False
+    record_every: int = 0
+    fault: str = ""
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether it is the demo as it comes."""
+        return self.path is None and not self.fault and not self.record_every
+
+    def refuse_for_own(self) -> None:
+        """Refuse what a model of the user's own does not have."""
+        if self.stop_early:
+            raise Refusal("--stop-early is for studies that are coordinate checks")
+        if self.record_every:
+            raise Refusal("--record-every is for studies; of your own model all steps are recorded")
+        if self.fault:
+            raise Refusal("--fault breaks the rules of a study; your own model has its own")
+
+
 @dataclass(slots=True)
 class Trained:
     """All that training gave: the samples, and every run with its last loss."""
@@ -60,10 +82,12 @@ class Trained:
     samples: list[Sample] = field(default_factory=list)
     ended: list[tuple[RunSpec, float]] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
+    extras: list[ExtraRow] = field(default_factory=list)
 
     def add(self, arrival: "Arrival") -> bool:
         """Take what a step brought; whether it was the last of its bundle."""
         self.samples.extend(arrival.samples)
+        self.extras.extend(arrival.extras)
         self.budgets.extend([arrival.budget] if arrival.budget else [])
         is_last = arrival.step == arrival.bundle.runs[0].steps
         if is_last:
@@ -75,22 +99,23 @@ class Trained:
         return dict(Counter(run.variant.key for run, _ in self.ended))
 
 
-def run(
-    path: Path | None, outputs: Outputs, *, fail_on: str, threads: int, stop_early: bool = False
-) -> int:
+def run(asked: AskedOfStudy, outputs: Outputs, gate: Gate, *, threads: int) -> int:
     """Check a study, or the demo without one, and give the exit code."""
-    words = failing_words(fail_on)
-    spec, planned = _planned(path, stop_early=stop_early)
-    can_be_written(outputs.report, outputs.csv)
+    spec, planned = _planned(asked)
+    can_be_written(outputs.report, outputs.csv, *gate.asked.written)
     preflight.torch_is_installed()
     for line in cost.lines(planned):
         print(line, file=sys.stderr)
     if spec.kind == "lr_transfer":
-        if words:
-            raise Refusal("--fail-on is for coordinate checks; take --json and its verdicts")
+        if gate.asked.given:
+            first = gate.asked.given[0]
+            raise Refusal(f"{first} is for coordinate checks; take --json and its verdicts")
         return sweeping.run(spec, planned, outputs, threads=threads)
-    trained, verdicts = _train(spec, planned, threads=threads)
-    asked_for_demo = path is None and not words
+    settings = spec.model_dump(mode="json")
+    gate.refuse_unlike(settings)
+    started_at = time.monotonic()
+    trained, verdicts = train(spec, planned, threads=threads)
+    asked_for_demo = asked.is_demo and not gate.policy
     complaints = acceptance.complaints(spec, verdicts) if asked_for_demo else []
     _print(spec, verdicts, complaints, as_json=outputs.as_json)
     if asked_for_demo and not outputs.as_json:
@@ -98,46 +123,72 @@ def run(
     if taken := budget.total(trained.budgets):
         print(f"budget: {budget_lines.taken(taken)}", file=sys.stderr)
     _write(spec, trained, verdicts, outputs)
-    failed = any(verdict.verdict in words for verdict in verdicts)
-    return NOT_AS_HOPED if failed or complaints else AS_HOPED
+    environment = environment_of(spec)
+    now = baseline.keep(verdicts, settings, version=__version__, environment=environment)
+    checked = Checked(
+        name=spec.name,
+        verdicts=tuple(verdicts),
+        policy=gate.policy,
+        settings=settings,
+        seconds=time.monotonic() - started_at,
+        comparison=gate.compared(now),
+        complaints=tuple(complaints),
+    )
+    return gate.close(checked, now)
 
 
-def failing_words(text: str) -> frozenset[CellVerdict]:
-    """The verdicts of --fail-on, or a refusal that names them all."""
-    given = [word.strip() for word in text.split(",") if word.strip()]
-    allowed = [verdict.value for verdict in CAN_FAIL]
-    for word in given:
-        if word not in allowed:
-            raise Refusal(f"--fail-on knows {', '.join(allowed)}; got {word!r}")
-    return frozenset(CellVerdict(word) for word in given)
-
-
-def refuse_to_stop_early(asked: bool) -> None:
-    """Refuse --stop-early where there are no looks."""
-    if asked:
-        raise Refusal("--stop-early is for studies that are coordinate checks")
-
-
-def _planned(path: Path | None, *, stop_early: bool) -> tuple[StudySpec, Plan]:
+def _planned(asked: AskedOfStudy) -> tuple[StudySpec, Plan]:
     try:
-        spec = spec_file.read(path) if path else presets.demo.demo()
-        refuse_to_stop_early(stop_early and spec.kind != "coordinate_check")
-        spec = spec.model_copy(update={"stop_early": spec.stop_early or stop_early})
+        spec = spec_file.read(asked.path) if asked.path else presets.demo.demo()
+        if spec.extends:
+            raise Refusal("extends names a study on a server; send it there with `muscope submit`")
+        if asked.stop_early and spec.kind != "coordinate_check":
+            raise Refusal("--stop-early is for studies that are coordinate checks")
+        spec = _broken(spec, asked.fault) if asked.fault else spec
+        spec = _recorded(spec, asked.record_every) if asked.record_every else spec
+        spec = spec.model_copy(update={"stop_early": spec.stop_early or asked.stop_early})
         return spec, plan.plan(spec, max_runs=Settings().max_runs)
     except ValueError as error:
         raise Refusal(str(error)) from error
 
 
-def can_be_written(*paths: Path | None) -> None:
-    """Refuse before the training, not after it."""
+def _broken(spec: StudySpec, fault: str) -> StudySpec:
+    """The same study with one thing of every parametrization broken on purpose."""
+    if fault not in FAULTS:
+        raise ValueError(f"unknown fault {fault!r}; --fault knows {', '.join(FAULTS)}")
+    written = spec.model_dump(mode="json")
+    for parametrization in written["parametrizations"]:
+        parametrization["fault"] = fault
+    return StudySpec.model_validate_json(json.dumps(written))
+
+
+def _recorded(spec: StudySpec, every: int) -> StudySpec:
+    """The same study, recorded at multiples of so many steps and at the last."""
+    written = spec.model_dump(mode="json") | {"record_every": every}
+    try:
+        return StudySpec.model_validate_json(json.dumps(written))
+    except ValidationError as error:
+        raise spec_file.SpecError("--record-every", spec_file.explain(error)) from None
+
+
+def can_be_written(*paths: Path | None, source: Path | None = None) -> None:
+    """Refuse before the training, not after it; nothing is written over another, or `source`."""
+    taken: set[Path] = set()
     for path in filter(None, paths):
-        if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
+        place = path.absolute()
+        if path.is_dir() or not os.access(place.parent, os.W_OK):
             raise Refusal(f"{path} cannot be written; name a file in a folder that is there")
+        if source and place == source.absolute():
+            raise Refusal(f"{path} is what is checked; name another file to write to")
+        if place in taken and (path.is_file() or not path.exists()):
+            raise Refusal(f"{path} is named for two things; name a file for each")
+        taken.add(place)
 
 
-def _train(
+def train(
     spec: StudySpec, planned: Plan, *, threads: int
 ) -> tuple[Trained, tuple[VariantVerdict, ...]]:
+    """Train a coordinate check here, with its progress on stderr, and judge it."""
     trained = Trained()
     verdicts: tuple[VariantVerdict, ...] = ()
     with TrainingView(planned, _console(sys.stderr)) as view:
@@ -146,8 +197,8 @@ def _train(
         from muscope.lab import calibration, engine
 
         engine.set_threads(threads)
-        _fits_here(planned)
-        _read_data(spec)
+        fits_here(planned)
+        read_data(spec)
         machine = calibration.calibrate()
         view.say(f"time: {formats.about(timing.study_seconds(planned, [machine]))} here")
         stages = 0
@@ -167,7 +218,7 @@ def _judged(spec: StudySpec, trained: Trained, *, final: bool) -> tuple[VariantV
     return judge(spec, trained.samples, runs_judged=trained.runs_judged(), final=final)
 
 
-def _fits_here(planned: Plan) -> None:
+def fits_here(planned: Plan) -> None:
     """Refuse what this machine cannot hold: its kernel would end us, or somebody else."""
     from muscope.lab import environment  # as above
 
@@ -182,7 +233,7 @@ def _fits_here(planned: Plan) -> None:
         )
 
 
-def _read_data(spec: StudySpec) -> None:
+def read_data(spec: StudySpec) -> None:
     """Refuse before the training where the data of any model are missing."""
     from muscope.lab import data  # as above
 
@@ -250,24 +301,32 @@ def _write(
         with outputs.csv.open("w", encoding="utf-8", newline="") as file:
             file.writelines(csv.lines(rows))
         print(f"measurements: {outputs.csv}", file=sys.stderr)
+    if outputs.csv and trained.extras:
+        beside = outputs.csv.with_suffix(".plugins.csv")
+        with beside.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(csv.lines(trained.extras, EXTRA_HEADER))
+        print(f"statistics of plugins: {beside}", file=sys.stderr)
     if outputs.report:
-        outputs.report.write_text(_report(spec, trained, verdicts), encoding="utf-8")
+        outputs.report.write_text(report(spec, trained, verdicts), encoding="utf-8")
         print(f"report: {outputs.report}", file=sys.stderr)
 
 
-def _report(spec: StudySpec, trained: Trained, verdicts: Sequence[VariantVerdict]) -> str:
-    report = ReportInput(
+def report(spec: StudySpec, trained: Trained, verdicts: Sequence[VariantVerdict]) -> str:
+    """The report of a study that was trained here."""
+    content = ReportInput(
         spec=spec,
         verdicts=verdicts,
         samples=trained.samples,
-        runs=[_report_run(run, loss) for run, loss in trained.ended],
-        environment=_environment(spec),
+        runs=[
+            _report_run(run, loss, several=len(spec.batch_sizes) > 1) for run, loss in trained.ended
+        ],
+        environment=environment_of(spec),
         created_at=datetime.now(UTC),
     )
-    return html.render(report)
+    return html.render(content)
 
 
-def _report_run(run: RunSpec, loss: float) -> ReportRun:
+def _report_run(run: RunSpec, loss: float, *, several: bool) -> ReportRun:
     return ReportRun(
         variant=run.variant.key,
         width=run.width,
@@ -275,10 +334,11 @@ def _report_run(run: RunSpec, loss: float) -> ReportRun:
         seed=run.seed,
         state=RunState.FINISHED if math.isfinite(loss) else RunState.DIVERGED,
         train_loss=loss,
+        batch_size=run.model.batch_size if several else None,
     )
 
 
-def _environment(spec: StudySpec) -> dict[str, str]:
+def environment_of(spec: StudySpec) -> dict[str, str]:
     """Versions, device and the digest of the data: they decide the numbers."""
     # torch is there by now: something was trained
     from muscope.lab import data, environment

@@ -1,6 +1,7 @@
 """What a plan costs and what it warns of, as lines for the terminal."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from muscope.plan import Plan
 
@@ -14,4 +15,16 @@ def lines(planned: Plan) -> Iterator[str]:
         f"{planned.measurement_rows:,} measurements"
     )
     for warning in planned.warnings:
+        yield f"note: {warning}"
+
+
+def extension(there: dict[str, Any], study_id: str) -> Iterator[str]:
+    """What a study that extends another has to train, as the server of both plans it."""
+    yield (
+        f"{there['runs']} new runs in {there['bundles']} bundles, {there['reused']} reused from "
+        f"study {study_id}"
+    )
+    if there["not_reused"]:
+        yield f"trained again: {'; '.join(there['not_reused'])}"
+    for warning in there["warnings"]:
         yield f"note: {warning}"

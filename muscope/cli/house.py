@@ -16,7 +16,8 @@ from muscope.cli import preflight, stopping, supervise
 from muscope.cli.preflight import Refusal
 from muscope.cli.stopping import Stopping
 from muscope.cli.supervise import Part
-from muscope.cli.table import verdict_table
+from muscope.recorded import RecordedSpec
+from muscope.reports.verdict_table import verdict_table
 from muscope.settings import Settings
 from muscope.storage import bundles, schema, studies, verdicts, workers
 from muscope.storage.database import Database, open_database
@@ -119,7 +120,7 @@ class House:
         """Print the verdict table and what is wrong with it, if anything is."""
         with self._db.read() as conn:
             study, judged = studies.get(conn, study_id), verdicts.of_study(conn, study_id)
-        if study is None or not judged:
+        if study is None or isinstance(study.spec, RecordedSpec) or not judged:
             self._tell("the demo ended without a verdict")
             return 1
         self._console.print(verdict_table(judged))

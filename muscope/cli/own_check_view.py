@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from muscope.check_result.words import says, shapes
 from muscope.own_model import OwnRole
 from muscope.own_model.facts import pattern
 from muscope.own_model.tensors import OwnTensor
@@ -82,7 +83,7 @@ class RolesTable:
 
     def _of_tensors(self) -> Iterable[tuple[str, ...]]:
         return [
-            (t.name, t.role.value.replace("_", " "), t.source, _shapes(t), _says(t))
+            (t.name, t.role.value.replace("_", " "), t.source, shapes(t), says(t))
             for t in self._tensors
         ]
 
@@ -113,43 +114,6 @@ class NotJudged:
         return " ".join(_slope(cell) for cell in cells[:4])
 
 
-def data(
-    roles: Mapping[str, OwnRole], tensors: Sequence[OwnTensor]
-) -> dict[str, list[dict[str, Any]]]:
-    """The same as JSON has it."""
-    return {
-        "parameters": [
-            {"name": name, "role": role.word, "remark": role.remark} for name, role in roles.items()
-        ],
-        "tensors": [
-            {
-                "name": tensor.name,
-                "role": tensor.role.value,
-                "made_by": tensor.source,
-                "shapes": {str(width): list(shape) for width, shape in tensor.shapes.items()},
-                "judged": tensor.is_judged,
-                "remark": tensor.remark,
-            }
-            for tensor in tensors
-        ],
-    }
-
-
-def in_lines(
-    roles: Mapping[str, OwnRole], tensors: Sequence[OwnTensor]
-) -> dict[str, dict[str, str]]:
-    """The same as a report has it, a line for each."""
-    return {
-        "parameters": {name: role.word for name, role in roles.items()},
-        "tensors": {
-            tensor.name: ", ".join(
-                filter(None, (tensor.role.value, tensor.source, _shapes(tensor), _says(tensor)))
-            )
-            for tensor in tensors
-        },
-    }
-
-
 def _table(header: Sequence[str], rows: Iterable[tuple[str, ...]]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     first, *middle, last = map(Text, header)
@@ -164,25 +128,6 @@ def _table(header: Sequence[str], rows: Iterable[tuple[str, ...]]) -> Table:
     for (name, *rest), count in alike.items():
         table.add_row(*map(Text, (f"{name} ×{count}" if count > 1 else name, *rest)))
     return table
-
-
-def _shapes(tensor: OwnTensor) -> str:
-    """`8×32×64→128`: of the narrow one, and what a dimension becomes."""
-    narrow, wide = list(tensor.shapes.values())[:2]
-    if len(narrow) != len(wide):
-        return f"{_shape(narrow)} → {_shape(wide)}"
-    pairs = zip(narrow, wide, strict=True)
-    return "×".join(str(one) if one == other else f"{one}→{other}" for one, other in pairs)
-
-
-def _shape(shape: Sequence[int]) -> str:
-    return "×".join(map(str, shape))
-
-
-def _says(tensor: OwnTensor) -> str:
-    if tensor.is_judged:
-        return tensor.remark
-    return f"not judged: {tensor.remark}"
 
 
 def _slope(cell: Cell) -> str:

@@ -36,10 +36,18 @@ class Remote:
 
     def submit(self, spec_json: str) -> dict[str, Any]:
         """Create a study; safe to repeat when the answer was lost, so it is."""
+        return self._create("/api/v1/studies", spec_json)
+
+    def extend(self, study_id: str, addition: dict[str, Any]) -> dict[str, Any]:
+        """Create a study that adds to another; nothing said is what its verdict asks for."""
+        name = urllib.parse.quote(study_id, safe="")
+        return self._create(f"/api/v1/studies/{name}/extend", json.dumps(addition))
+
+    def _create(self, path: str, body: str) -> dict[str, Any]:
         key = {"Idempotency-Key": str(uuid.uuid4())}
         for tries_left in reversed(range(TRIES)):
             try:
-                return self._call("POST", "/api/v1/studies", spec_json.encode(), key)
+                return self._call("POST", path, body.encode(), key)
             except _UnreachableError:
                 if not tries_left:
                     raise
@@ -49,6 +57,11 @@ class Remote:
     def plan(self, spec_json: str) -> dict[str, Any]:
         """What a study would cost there, and how long it takes on the workers that are there."""
         return self._call("POST", "/api/v1/plans", spec_json.encode())
+
+    def plugins(self) -> list[dict[str, Any]]:
+        """What the plugins of the living workers describe, entry by entry."""
+        answer = self._call("GET", "/api/v1/plugins")
+        return [one for worker in answer["workers"] for one in worker["described"]]
 
     def budget(self, study_id: str) -> Budget | None:
         """What a study has taken so far, if any bundle has ended."""

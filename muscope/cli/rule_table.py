@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from muscope import catalogue
-from muscope.catalogue import ModelEntry, Option, Options, OptionValue, ParametrizationEntry, rules
+from muscope.catalogue import Options, OptionValue, rules
 from muscope.catalogue.rules import Choice, Size, dimensions, weight_rules
+from muscope.catalogue.written import choice_of, known_as, named
 from muscope.theory.rule import ROLES, WeightDims, WeightRule
 from muscope.vocabulary import UpdateFamily
 
@@ -44,8 +45,8 @@ class RuleTable:
     def of(cls, text: str, optimizer: str, model: str, size: Size) -> "RuleTable":
         """The table of `NAME[:OPTIONS]` for a model `NAME[:OPTIONS]`, or ValueError."""
         choice = choice_of(text)
-        _known("optimizer", optimizer, catalogue.OPTIMIZERS)
-        name, given = _named("model", model, catalogue.MODELS)
+        known_as("optimizer", optimizer, catalogue.OPTIMIZERS)
+        name, given = named("model", model, catalogue.MODELS)
         options = catalogue.with_defaults(given, catalogue.MODELS[name].options)
         _check(choice, optimizer, name, options, size)
         dims = dimensions(name, options, size)
@@ -147,11 +148,6 @@ class RuleTable:
         return [Text("\n".join((*said, f"source: {self.choice.theory.source}")), style="dim")]
 
 
-def choice_of(text: str) -> Choice:
-    """The parametrization that `NAME[:OPTIONS]` is, or ValueError with a sentence."""
-    return Choice(*_named("parametrization", text, catalogue.PARAMETRIZATION_ENTRIES))
-
-
 def _operators(scales: Mapping[str, float]) -> list[str]:
     """One number each, but of the branches, which are many, the first and the last."""
     single = [f"{k} {_number(v)}" for k, v in scales.items() if not k.startswith("branches.")]
@@ -243,44 +239,5 @@ def _check(choice: Choice, optimizer: str, model: str, options: Options, size: S
         raise ValueError(refusal)
 
 
-def _named(
-    kind: str, text: str, entries: Mapping[str, ParametrizationEntry | ModelEntry]
-) -> tuple[str, Options]:
-    """The name and the options of `NAME[:OPTIONS]`, or ValueError with a sentence."""
-    name, _, written = text.partition(":")
-    _known(kind, name, entries)
-    known = {option.name: option for option in entries[name].options}
-    given: dict[str, OptionValue] = {}
-    for part in filter(None, written.split(",")):
-        key, _, value = part.partition("=")
-        given[key] = _value(known[key], value) if key in known else value
-    catalogue.complete_options(given, tuple(known.values()))
-    return name, given
-
-
-def _value(option: Option, text: str) -> OptionValue:
-    match option.default:
-        case bool():
-            return {"true": True, "false": False}.get(text, text)
-        case int():
-            return _parsed(int, text)
-        case float():
-            return _parsed(float, text)
-        case _:
-            return text
-
-
-def _parsed(kind: type[int] | type[float], text: str) -> OptionValue:
-    try:
-        return kind(text)
-    except ValueError:
-        return text
-
-
 def _typed(value: OptionValue) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value}"
-
-
-def _known(kind: str, name: str, entries: Mapping[str, object]) -> None:
-    if name not in entries:
-        raise ValueError(f"unknown {kind} {name!r}; allowed: {', '.join(entries)}")

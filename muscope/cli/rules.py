@@ -58,10 +58,11 @@ def rules(
     from rich.console import Console
 
     from muscope.catalogue.rules import Size
-    from muscope.cli import rule_table
+    from muscope.cli import plugging, rule_table
     from muscope.cli.rule_table import RuleTable
 
     size = Size(width, depth, base_width, base_depth or depth)
+    plugging.use_installed()
     try:
         tables = [
             RuleTable.of(text, optimizer, model, size) for text in (parametrization, diff) if text

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from muscope.cli.table import badge
+from muscope.reports.verdict_table import badge
 from muscope.verdicts.types import VariantVerdict
 from muscope.vocabulary import CellVerdict
 

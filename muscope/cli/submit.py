@@ -58,49 +58,55 @@ def submit(
     """
     # --help must not wait for pydantic
     from muscope import plan, spec_file
-    from muscope.cli import cost
+    from muscope.cli import cost, plugging
     from muscope.cli.remote import Remote, RemoteError
     from muscope.spec import LARGEST_GRID, canonical_json
 
     try:
+        remote = None
+        if plugging.names_any(study):
+            remote = Remote(url, token or token_of_the_data_dir())
+            plugging.learn(remote.plugins())
         spec = spec_file.read(study)
         planned = plan.plan(spec, max_runs=LARGEST_GRID)
-        remote = Remote(url, token or _token_of_the_data_dir())
-        time = remote.plan(canonical_json(spec))["time"]
+        remote = remote or Remote(url, token or token_of_the_data_dir())
+        there = remote.plan(canonical_json(spec))
         created = remote.submit(canonical_json(spec))
-        for line in cost.lines(planned):
+        for line in cost.extension(there, spec.extends) if spec.extends else cost.lines(planned):
             typer.echo(line)
-        typer.echo(f"time: {time}")
+        typer.echo(f"time: {there['time']}")
         typer.echo(f"study {created['id']}: {remote.url}{created['url']}")
         if wait:
-            raise typer.Exit(_wait(remote, created["id"]))
+            raise typer.Exit(wait_for(remote, created["id"]))
     except (ValueError, RemoteError) as error:
-        _refuse(str(error))
+        refuse(str(error))
     except KeyboardInterrupt:
         typer.echo("interrupted; what the server has accepted goes on there", err=True)
         raise typer.Exit(INTERRUPTED_EXIT) from None
 
 
-def _token_of_the_data_dir() -> str:
+def token_of_the_data_dir() -> str:
+    """The access token that a server of this data folder has written."""
     # --help must not wait for pydantic
     from muscope.settings import Settings
 
     file = Settings().token_file
     if not file.exists():
-        _refuse(
+        refuse(
             f"there is no token in {file.parent}; set MUSCOPE_DATA_DIR to the folder of the server "
             "(`make run` keeps it in .muscope of its checkout), or say --token or MUSCOPE_TOKEN"
         )
     return file.read_text().strip()
 
 
-def _wait(remote: "Remote", study_id: str) -> int:
+def wait_for(remote: "Remote", study_id: str) -> int:
+    """Follow a study to its verdict and print it; give the exit code."""
     # --help must not wait for rich
     from rich.console import Console
 
     from muscope.cli import sweeping
-    from muscope.cli.table import verdict_table
     from muscope.reports import budget_lines
+    from muscope.reports.verdict_table import verdict_table
     from muscope.verdicts.transfer.types import TransferJudgement
     from muscope.verdicts.types import VariantVerdict
 
@@ -156,6 +162,7 @@ def _has_rows(remote: "Remote", study_id: str) -> bool:
     return bool(counts.get("finished", 0) or counts.get("diverged", 0))
 
 
-def _refuse(message: str) -> NoReturn:
+def refuse(message: str) -> NoReturn:
+    """Say why nothing was done, and leave."""
     typer.echo(message, err=True)
     raise typer.Exit(REFUSED_EXIT)

@@ -33,7 +33,7 @@ def run(spec: StudySpec, planned: Plan, outputs: "Outputs", *, threads: int) -> 
     """Sweep, judge and print; the exit code is 0 unless the study is refused."""
     for path in filter(None, (outputs.report, outputs.csv)):
         raise Refusal(f"{path}: a learning-rate study has no report or CSV yet; take --json")
-    judged = _swept(spec, planned, threads=threads)
+    judged = swept(spec, planned, threads=threads)
     if outputs.as_json:
         print(json.dumps(_as_data(spec, judged), indent=2, ensure_ascii=False))
     else:
@@ -69,7 +69,8 @@ def _cells(one: WidthOptimum, judged: TransferJudgement) -> Iterable[str]:
     yield str(len(one.cells))
 
 
-def _swept(spec: StudySpec, planned: Plan, *, threads: int) -> tuple[TransferJudgement, ...]:
+def swept(spec: StudySpec, planned: Plan, *, threads: int) -> tuple[TransferJudgement, ...]:
+    """Train a learning-rate study here, with its progress on stderr, and judge it."""
     # only now torch and scipy, which take seconds: a mistake in the study is said at once
     from muscope import in_process
     from muscope.lab import engine

@@ -78,4 +78,5 @@ def _title(bundle: PlannedBundle) -> str:
     run = bundle.runs[0]
     model = catalogue.MODELS[run.variant.model.name].title
     optimizer = catalogue.OPTIMIZERS[run.variant.optimizer.name].title
-    return f"{model} {optimizer} width {run.width} depth {run.depth}"
+    batch_size = f" batch {run.batch_size}" if run.batch_size else ""
+    return f"{model} {optimizer} width {run.width} depth {run.depth}{batch_size}"

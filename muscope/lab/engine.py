@@ -15,7 +15,7 @@ from muscope.lab.environment import device
 from muscope.lab.probes import Reading
 from muscope.lab.stack import Outcome
 from muscope.recording import RATIOS
-from muscope.records import PLACES, Measurement, Progress, StepRecord, Values
+from muscope.records import PLACES, Extra, Measurement, Progress, StepRecord, Values
 from muscope.spec import RunSpec
 
 NAN = float("nan")
@@ -76,7 +76,9 @@ class _Transfer:
     """What a step gave, on its way to the host in one copy."""
 
     def __init__(self, step: int, parts: Sequence[Part]) -> None:
-        self._step, self._readings = step, parts[0].outcome.readings
+        self._step, readings = step, parts[0].outcome.readings
+        self._readings = [reading for reading in readings if not reading.plugged]
+        self._plugged = [reading for reading in readings if reading.plugged]
         self._places = [place for part in parts for place in part.places]
         table = torch.cat([_columns(part.outcome) for part in parts])
         self._table, self._arrived = _on_its_way(table)
@@ -98,6 +100,9 @@ class _Transfer:
                 for reading, values in zip(
                     self._readings, _values(self._readings, row), strict=True
                 )
+            ),
+            extras=tuple(
+                extra for member, row in table for extra in _extras(self._plugged, member, row)
             ),
             progress=tuple(
                 Progress(member, row[0], held_out.get(member, NAN) if held_out else None)
@@ -136,6 +141,13 @@ def _values(readings: Sequence[Reading], row: Sequence[float]) -> Iterator[Value
         yield Values._make(values)
 
 
+def _extras(readings: Sequence[Reading], member: int, row: Sequence[float]) -> Iterator[Extra]:
+    """The statistics of plugins, which are the last columns."""
+    pairs = [(reading, name) for reading in readings for name in reading.plugged]
+    for (reading, name), value in zip(pairs, row[len(row) - len(pairs) :], strict=True):
+        yield Extra(member, reading.tensor, reading.kind, name, value)
+
+
 def _check_same_shape(members: Sequence[RunSpec]) -> None:
     """Only scalars may differ; the error names what else does."""
     if not members:
@@ -154,13 +166,15 @@ def _check_same_shape(members: Sequence[RunSpec]) -> None:
 def _shape(run: RunSpec) -> dict[str, object]:
     optimizer = run.variant.optimizer
     return {
-        "model": run.variant.model.model_dump(),
+        "model": run.model.model_dump(),
         "operators": parametrize.operators(run),
         "optimizer": {"name": optimizer.name, "options": optimizer.options},
         "width": run.width,
         "depth": run.depth,
         "steps": run.steps,
         "record": run.record,
+        "record_every": run.record_every,
         "batches": run.batches,
         "held_out": run.held_out,
+        "statistics": run.statistics,
     }

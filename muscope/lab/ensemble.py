@@ -38,19 +38,18 @@ class Ensemble:
 
     def advance(self) -> list[Part]:
         """Measure and take a step."""
-        return self._of_all(Stack.advance)
+        return [Part(*found) for found in self._of_all(Stack.advance)]
 
     def measure(self) -> list[Part]:
         """Measure without a step."""
-        return self._of_all(Stack.measure)
+        return [Part(*found) for found in self._of_all(Stack.measure)]
 
     def held_out_losses(self, batches: int) -> dict[int, float]:
         """The mean loss of each place on so many held-out batches; nan of those that are lost."""
-        found = [(stack.places, stack.held_out_losses(batches).tolist()) for stack in self._stacks]
         return {
             place: loss
-            for places, losses in found
-            for place, loss in zip(places, losses, strict=True)
+            for places, losses in self._of_all(lambda stack: stack.held_out_losses(batches))
+            for place, loss in zip(places, losses.tolist(), strict=True)
         }
 
     def leave_out(self, diverged: Iterable[int]) -> None:
@@ -77,16 +76,17 @@ class Ensemble:
                 found.append(stack.select(torch.tensor(kept, device=device())))
         self._stacks = found or [self._stacks[-1].select(slice(1))]
 
-    def _of_all(self, work: Callable[[Stack], Outcome]) -> list[Part]:
+    def _of_all(self, work: Callable[[Stack], Result]) -> list[tuple[list[int], Result]]:
+        """What the work gives each stack, and the places it stands for."""
         waiting, done, parts = list(self._stacks), [], []
         while waiting:
             stack = waiting.pop(0)
-            outcome = _if_memory_lasts(work, stack)
-            if outcome is None:
+            found = _if_memory_lasts(work, stack)
+            if found is None:
                 waiting[:0] = stack.halves()
             else:
                 done.append(stack)
-                parts.append(Part(stack.places, outcome))
+                parts.append((stack.places, found))
         self._stacks = done
         return parts
 
@@ -97,7 +97,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(part in str(error) for part in words)
 
 
-def _if_memory_lasts(work: Callable[[Stack], Outcome], stack: Stack) -> Outcome | None:
+def _if_memory_lasts(work: Callable[[Stack], Result], stack: Stack) -> Result | None:
     """What the work gives; None when a smaller stack should be tried."""
     try:
         return work(stack)
@@ -131,13 +131,20 @@ def _stacks(members: Sequence[RunSpec]) -> list[Stack]:
 
 
 def _stack_size(members: Sequence[RunSpec]) -> int:
-    """How many members are stepped together: all of them on a GPU, what stays fast on a CPU."""
+    """How many members are stepped together: all of them on a GPU, what stays fast on a CPU.
+
+    There every thread takes matrices of whole members: of three on two threads one waits.
+    """
     if device().type == "cuda":
         return len(members)
     run = members[0]
-    batch_size = run.variant.model.batch_size
+    batch_size = run.model.batch_size
     elements = sum(weight.parameters for weight in weights(run)) + sum(
         entry.elements_per_example * batch_size for entry in activations(run)
     )
     most = max(1, CPU_STACK_BYTES // (BYTES_PER_FLOAT * elements))
-    return math.ceil(len(members) / math.ceil(len(members) / most))
+    threads = torch.get_num_threads()
+    each = threads if threads < 2 * most else 1
+    most = each * math.ceil(most / each)
+    even = math.ceil(len(members) / math.ceil(len(members) / most))
+    return each * math.ceil(even / each)

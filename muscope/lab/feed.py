@@ -15,7 +15,7 @@ class Source:
     """The data of a bundle, made once for all stacks: the fixed one, or those of a step by seed."""
 
     def __init__(self, run: RunSpec) -> None:
-        self.model = run.variant.model
+        self.model = run.model
         self.fixed = None if run.batches == "fresh" else _on_device(data.batch(self.model))
         self._step, self._fresh = -1, dict[int, Batch]()
 

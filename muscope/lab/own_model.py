@@ -15,6 +15,8 @@ import torch
 from torch import nn
 
 from muscope.lab import own_optimizer, own_parameters
+from muscope.lab.own import conduct
+from muscope.lab.own.conduct import PrintsForEver
 from muscope.own_model.facts import Built, Parameter, pooled
 
 ENOUGH = 2000
@@ -23,6 +25,9 @@ ENOUGH = 2000
 MOST_BUILDS = 8
 CHEAP = 20_000_000
 """Elements up to which a model is built again for the sake of its small tensors."""
+
+LONGEST = 300
+"""Characters of an exception of the user's code that a sentence repeats."""
 
 _file_numbers = itertools.count()
 
@@ -108,16 +113,25 @@ def _module(path: Path) -> ModuleType:
 def users_code(what: str) -> Iterator[None]:
     """The user's code may print, exit or raise anything: stdout is ours, and one sentence is."""
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with conduct.behaved():
             yield
     except OwnModelError:
         raise
+    except PrintsForEver as error:
+        raise OwnModelError(f"{what}: {error}") from error
     except SystemExit as error:
         raise OwnModelError(f"{what}: it ended the program (exit {error.code})") from error
     except Exception as error:
-        said = str(error).strip().partition("\n")[0]
-        kind = type(error).__name__
-        raise OwnModelError(f"{what}: {kind}: {said}" if said else f"{what}: {kind}") from error
+        kind, line = type(error).__name__, said(error).partition("\n")[0][:LONGEST]
+        raise OwnModelError(f"{what}: {kind}: {line}" if line else f"{what}: {kind}") from error
+
+
+def said(error: BaseException) -> str:
+    """What an exception says of itself; nothing where that raises too, as the user's own may."""
+    try:
+        return str(error).strip()
+    except Exception:
+        return ""
 
 
 def build_all(

@@ -92,4 +92,4 @@ def _size(run: RunSpec) -> Size:
 
 def _choice(run: RunSpec) -> Choice:
     parametrization = run.variant.parametrization
-    return Choice(parametrization.name, parametrization.options)
+    return Choice(parametrization.name, parametrization.options, parametrization.fault)

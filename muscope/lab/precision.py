@@ -77,12 +77,21 @@ def underflow(values: Tensor, to: Format) -> Tensor:
     return _fraction(values, rounded_away - zeros, zeros)
 
 
-def lost(kind: TensorKind, values: Tensor, wanted: Sequence[Statistic]) -> dict[Statistic, Tensor]:
-    """Of the statistics of a tensor those two that its kind's format decides, each (members,)."""
+def lost(
+    kind: TensorKind, values: Tensor, wanted: Sequence[Statistic], largest: Tensor
+) -> dict[Statistic, Tensor]:
+    """Of the statistics of a tensor those two that its kind's format decides, each (members,).
+
+    `largest` is max |x| of every member: a CPU counts no overflow where there is none.
+    """
     if Statistic.UNDERFLOW not in wanted:
         return {}
     to = FORMATS[kind]
-    rounded_away, beyond, zeros = probes.counts(values, (_tiny(to), _beyond(to), _ZERO))
+    if values.device.type == "cpu" and bool((largest <= to.largest).all()):
+        rounded_away, zeros = probes.counts(values, (_tiny(to), _ZERO))
+        beyond = torch.zeros_like(zeros)
+    else:
+        rounded_away, beyond, zeros = probes.counts(values, (_tiny(to), _beyond(to), _ZERO))
     return {
         Statistic.UNDERFLOW: _fraction(values, rounded_away - zeros, zeros),
         Statistic.OVERFLOW: _fraction(values, beyond, zeros),

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from muscope.vocabulary import Statistic, TensorKind
 
-PIECE = 2**18
-"""Numbers that are read at once on a CPU, 1 MiB: of fewer the calls cost more than the reading, of
+PIECE = 2**19
+"""Numbers that are read at once on a CPU, 2 MiB: of fewer the calls cost more than the reading, of
 many more they leave the cache."""
 SHORT, LONG = 32, 1024
 """Rows of at least the one are fast to add up; in longer ones than the other equal numbers, whose
@@ -31,12 +31,16 @@ Comparison: TypeAlias = tuple[Callable[..., Tensor], float]
 
 
 class Reading(NamedTuple):
-    """Statistics of one tensor of every member of a stack: values (members, statistics)."""
+    """Statistics of one tensor of every member of a stack: values (members, statistics).
+
+    Those of plugins come in readings of their own, by name.
+    """
 
     kind: TensorKind
     tensor: str
     statistics: tuple[Statistic, ...]
     values: Tensor
+    plugged: tuple[str, ...] = ()
 
 
 def sizes(now: Tensor, first: Tensor, statistics: Sequence[Statistic]) -> dict[Statistic, Tensor]:
@@ -44,13 +48,58 @@ def sizes(now: Tensor, first: Tensor, statistics: Sequence[Statistic]) -> dict[S
 
     Tensors of lower precision are measured in float32: sums of theirs would round to their digits.
     """
-    wanted = tuple(name for name in _SIZES if name in statistics)
+    measured = sized(now, first, statistics)
+    return dict(zip(measured.statistics, measured.values, strict=True))
+
+
+class Sizes(NamedTuple):
+    """Sizes of one tensor: values (statistics, members)."""
+
+    statistics: tuple[Statistic, ...]
+    values: Tensor
+
+    def reading(self, kind: TensorKind, tensor: str) -> Reading:
+        """The same numbers as columns."""
+        return Reading(kind, tensor, self.statistics, self.values.T)
+
+
+def sized(now: Tensor, first: Tensor, statistics: Sequence[Statistic]) -> Sizes:
+    """Of these statistics the sizes and the change since `first`, together."""
+    wanted = _sizes_of(statistics)
     if not wanted:
-        return {}
+        return Sizes((), torch.empty(0, len(now), dtype=torch.float64, device=now.device))
     tensors = (now, first) if Statistic.CHANGE in wanted else (now,)
     found = [torch.stack(_of_piece(wanted, *piece)) for piece in _pieces(*tensors)]
+    return Sizes(wanted, _measured(wanted, found, now))
+
+
+def sized_with_update(
+    now: Tensor, others: tuple[Tensor, Tensor], wanted: tuple[Sequence[Statistic], ...]
+) -> tuple[Sizes, Sizes]:
+    """The sizes of `now` and those of `now - before`, which is never there as a whole.
+
+    `others` are the first and the one before, `wanted` the statistics of both. Reading is what
+    takes time, and what is in the cache is read for both.
+    """
+    own = _sizes_of(wanted[0])
+    of_update = tuple(name for name in _sizes_of(wanted[1]) if name is not Statistic.CHANGE)
+    found = []
+    for rows, first, before, scratch in _pieces(now, *others):
+        sums = _of_piece(own, rows, first, scratch)
+        sums += _of_difference(of_update, torch.sub(rows, before, out=scratch))
+        found.append(torch.stack(sums))
+    values = _measured((*own, *of_update), found, now)
+    return Sizes(own, values[: len(own)]), Sizes(of_update, values[len(own) :])
+
+
+def _sizes_of(statistics: Sequence[Statistic]) -> tuple[Statistic, ...]:
+    return tuple(name for name in _SIZES if name in statistics)
+
+
+def _measured(wanted: tuple[Statistic, ...], found: list[Tensor], now: Tensor) -> Tensor:
+    """What pieces gave, as the statistics are defined: (statistics, members), float64."""
     columns = found[0].double() if len(found) == 1 else _joined(wanted, torch.stack(found).double())
-    return dict(zip(wanted, columns * _factors(wanted, now[0].numel(), now.device), strict=True))
+    return columns * _factors(wanted, now[0].numel(), now.device)
 
 
 def rms(now: Tensor) -> Tensor:
@@ -113,6 +162,21 @@ def _of_piece(wanted: Sequence[Statistic], rows: Tensor, *others: Tensor) -> lis
             case _:
                 found.append(torch.sub(rows, first[0], out=scratch).abs_().sum((1, 2)))
     return found
+
+
+def _of_difference(wanted: Sequence[Statistic], rows: Tensor) -> list[Tensor]:
+    """Sums, norms and maxima over rows that nobody needs again, each (members,)."""
+    found: dict[Statistic, Tensor] = {}
+    if Statistic.MEAN in wanted:
+        found[Statistic.MEAN] = rows.sum((1, 2))
+    if Statistic.RMS in wanted:
+        found[Statistic.RMS] = _norm(rows)
+    size = rows.abs_()
+    if Statistic.L1 in wanted:
+        found[Statistic.L1] = size.sum((1, 2))
+    if Statistic.MAX_ABS in wanted:
+        found[Statistic.MAX_ABS] = size.amax((1, 2))
+    return [found[name] for name in wanted]
 
 
 def _norm(rows: Tensor) -> Tensor:

@@ -7,6 +7,9 @@ stretching of any direction in the span of V, V WᵀW, V (WᵀW)² and so on. Af
 closer than a power iteration, which looks at the last of these blocks only, after ten.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -20,8 +23,19 @@ COLD_ROUNDS = 2 * POWER_ITERATIONS
 """From random directions."""
 SMALL = POWER_DIRECTIONS * (1 + COLD_ROUNDS)
 """A search would span all rows or columns of matrices up to this, which are solved instead."""
+FARTHEST, SQUARED = 1e30, 1e15
+"""Directions can be divided by the one in float32; squares of what is within the other add up."""
 OWN_PART = 0.01
 """Of the squared length of a direction, what the others lack: less would magnify rounding."""
+
+
+class Matrix(NamedTuple):
+    """A weight or update of every member, with its sizes as probes find them: each (members,)."""
+
+    entry: WeightEntry
+    values: Tensor
+    largest: Tensor
+    rms: Tensor
 
 
 class Spectra:
@@ -37,53 +51,118 @@ class Spectra:
         return found
 
     def statistics(
-        self, kind: TensorKind, entry: WeightEntry, values: Tensor
-    ) -> dict[Statistic, Tensor]:
+        self, kind: TensorKind, matrices: Sequence[Matrix]
+    ) -> dict[str, dict[Statistic, Tensor]]:
         """||W||_* / sqrt(fan_out / fan_in), and the stable rank ||W||_F^2 / ||W||_*^2 (facts 6).
 
-        The stable rank of zeros is nan. A table has the largest RMS of a row instead of the norm,
-        and no stable rank. All are taken of W over its largest entry: float32 has no squares of
-        numbers below 1e-19 or above 1e19.
+        By name. The stable rank of zeros is nan. A table has the largest RMS of a row instead of
+        the norm, and no stable rank. All are taken of W over its largest entry: float32 has no
+        squares of numbers below 1e-19 or above 1e19.
         """
-        scale = _largest_entry(values)
-        values = values / scale[:, None, None]
-        if entry.kind is WeightKind.TABLE:
-            rows = torch.linalg.vector_norm(values, dim=2).amax(1).double()
-            return {Statistic.SPECTRAL: scale.double() * rows / values.shape[2] ** 0.5}
-        norm = self._norm((kind, entry.name), values)
-        frobenius = probes.rms(values) * (values.shape[1] * values.shape[2]) ** 0.5
-        return {
-            Statistic.SPECTRAL: scale.double() * norm / (entry.fan_out / entry.fan_in) ** 0.5,
-            Statistic.STABLE_RANK: (frobenius / norm).square(),
-        }
+        found: dict[str, dict[Statistic, Tensor]] = {}
+        alike: dict[torch.Size, list[Matrix]] = {}
+        for matrix in matrices:
+            if matrix.entry.kind is WeightKind.TABLE:
+                found[matrix.entry.name] = {Statistic.SPECTRAL: _largest_row(matrix)}
+            else:
+                alike.setdefault(matrix.values.shape, []).append(matrix)
+        for group in alike.values():
+            found |= self._of_one_shape(kind, group)
+        return found
 
-    def _norm(self, key: tuple[TensorKind, str], values: Tensor) -> Tensor:
-        if min(values.shape[1:]) <= SMALL:
-            return _largest_of_small(values)
-        known = self._directions.get(key)
-        start = _random_directions(values) if known is None else known
-        rounds = COLD_ROUNDS if known is None else POWER_ITERATIONS
-        norm, self._directions[key] = largest_singular_value(values, start, rounds)
-        return norm
+    def _of_one_shape(
+        self, kind: TensorKind, matrices: Sequence[Matrix]
+    ) -> dict[str, dict[Statistic, Tensor]]:
+        scales = [_scale(matrix) for matrix in matrices]
+        if min(matrices[0].values.shape[1:]) <= SMALL:
+            scaled = [_over(of.values, scale) for of, scale in zip(matrices, scales, strict=True)]
+            norms: Sequence[Tensor] = _largest_of_small(torch.cat(scaled)).chunk(len(scaled))
+        else:
+            norms = self._searched(kind, matrices, scales)
+        found = {}
+        for matrix, scale, norm in zip(matrices, scales, norms, strict=True):
+            entry = matrix.entry
+            found[entry.name] = {
+                Statistic.SPECTRAL: scale.double() * norm / (entry.fan_out / entry.fan_in) ** 0.5,
+                Statistic.STABLE_RANK: (_frobenius(matrix, scale) / norm).square(),
+            }
+        return found
+
+    def _searched(
+        self, kind: TensorKind, matrices: Sequence[Matrix], scales: Sequence[Tensor]
+    ) -> Sequence[Tensor]:
+        """The norm of each, over its scale, all side by side.
+
+        A member that was zeros has no directions: its search begins anew, and is as long.
+        """
+        keys = [(kind, matrix.entry.name) for matrix in matrices]
+        values = [matrix.values for matrix in matrices]
+        random = _random_directions(values[0])
+        nothing = torch.zeros_like(random)
+        known = torch.cat([self._directions.get(key, nothing) for key in keys])
+        random = random.repeat(len(keys), 1, 1)
+        is_known = known.flatten(1).any(1)
+        if is_known.all():
+            norms, latest = largest_singular_values(values, scales, known, POWER_ITERATIONS)
+        elif not is_known.any():
+            norms, latest = largest_singular_values(values, scales, random, COLD_ROUNDS)
+        else:
+            norms, latest = _apart_from_new(values, scales, known, random)
+        latest = torch.where(norms.isfinite()[:, None, None], latest, random)
+        latest = torch.where((norms == 0)[:, None, None], 0.0, latest)
+        self._directions |= dict(zip(keys, latest.chunk(len(keys)), strict=True))
+        return norms.chunk(len(keys))
 
 
-def largest_singular_value(
-    values: Tensor, directions: Tensor, rounds: int
+def _apart_from_new(
+    values: Sequence[Tensor], scales: Sequence[Tensor], known: Tensor, random: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """||W||_* from below (members,), in float64, and as many directions that W stretches most."""
-    # Directions stand in rows: with them in columns a CPU takes five times as long.
-    latest = directions @ values.mT
+    """Two searches: of those with known directions, and of the others from random ones."""
+    norms, latest = known.new_empty(len(known), dtype=torch.float64), torch.empty_like(known)
+    is_known = known.flatten(1).any(1)
+    all_values, all_scales = torch.cat(list(values)), torch.cat(list(scales))
+    for chosen, start, rounds in (
+        (is_known, known, POWER_ITERATIONS),
+        (~is_known, random, COLD_ROUNDS),
+    ):
+        norms[chosen], latest[chosen] = largest_singular_values(
+            [all_values[chosen]], [all_scales[chosen]], start[chosen], rounds
+        )
+    return norms, latest
+
+
+def largest_singular_values(
+    values: Sequence[Tensor], scales: Sequence[Tensor], directions: Tensor, rounds: int
+) -> tuple[Tensor, Tensor]:
+    """||W||_* over the scale, from below, in float64, and the directions that W stretches most.
+
+    Of several stacks of one shape (members, rows, columns), one after the other in what is given
+    and found: norms (stacks * members,), directions (stacks * members, n, columns).
+    """
+    # Directions stand in rows: with them in columns a CPU takes five times as long. They are few,
+    # so they are scaled and not the matrices.
+    over = torch.cat(list(scales))[:, None, None].reciprocal()
+    transposed = [of.mT for of in values]
+    latest = _products(directions * over, transposed)
     basis, images = [directions], [latest]
     for _ in range(rounds):
-        latest = _apart(latest @ values, torch.cat(basis, dim=1))
+        latest = _apart(_products(latest * over, values), torch.cat(basis, dim=1))
         basis.append(latest)
-        latest = latest @ values.mT
+        latest = _products(latest * over, transposed)
         images.append(latest)
     searched, stretched = torch.cat(basis, dim=1), torch.cat(images, dim=1).double()
     whitening = _whitening(searched.double())
     squares, mixtures = _eigen(whitening @ (stretched @ stretched.mT) @ whitening.mT)
     best = mixtures[:, :, -directions.shape[1] :].mT @ whitening
-    return squares[:, -1].clamp(min=0.0).sqrt(), _orthonormal(best.to(values) @ searched)
+    return squares[:, -1].clamp(min=0.0).sqrt(), _orthonormal(best.to(directions) @ searched)
+
+
+def _products(rows: Tensor, factors: Sequence[Tensor]) -> Tensor:
+    """Rows times factors that lie apart, without copying those together."""
+    if len(factors) == 1:
+        return rows @ factors[0]
+    parts = rows.chunk(len(factors))
+    return torch.cat([part @ factor for part, factor in zip(parts, factors, strict=True)])
 
 
 def _whitening(basis: Tensor) -> Tensor:
@@ -109,10 +188,33 @@ def _apart(rows: Tensor, basis: Tensor) -> Tensor:
     return rows - (rows @ basis.mT) @ basis  # once leaves rounding of what was taken away
 
 
-def _largest_entry(values: Tensor) -> Tensor:
-    """max |W| (members,); 1 of zeros and of what is not finite, which stay as they are."""
-    largest = torch.maximum(values.amax((1, 2)), -values.amin((1, 2)))
-    return torch.where((largest > 0) & largest.isfinite(), largest, 1.0)
+def _scale(matrix: Matrix) -> Tensor:
+    """max |W| (members,), within what float32 can divide by; 1 of zeros and of what is not finite,
+    which stay as they are."""
+    is_size = (matrix.largest > 0) & matrix.largest.isfinite()
+    return torch.where(is_size, matrix.largest, 1.0).clamp(1 / FARTHEST, FARTHEST).to(matrix.values)
+
+
+def _over(values: Tensor, scale: Tensor) -> Tensor:
+    return values / scale[:, None, None]
+
+
+def _largest_row(matrix: Matrix) -> Tensor:
+    scale = _scale(matrix)
+    rows = torch.linalg.vector_norm(_over(matrix.values, scale), dim=2).amax(1).double()
+    found: Tensor = scale.double() * rows / matrix.values.shape[2] ** 0.5
+    return found
+
+
+def _frobenius(matrix: Matrix, scale: Tensor) -> Tensor:
+    """||W||_F over the scale: from the RMS, but where float32 has no squares."""
+    has_squares = (scale > 1 / SQUARED) & (scale < SQUARED)
+    rms = matrix.rms / scale
+    if not has_squares.all():
+        rms = torch.where(has_squares, rms, probes.rms(_over(matrix.values, scale)))
+    elements = matrix.values[0].numel()
+    found: Tensor = rms * elements**0.5
+    return found
 
 
 def _eigen(squares: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ from muscope.lab.observer import Observer, Seen
 from muscope.lab.optimizers.optimizer import CurvatureOptimizer, State
 from muscope.lab.probes import Reading
 from muscope.plan import weights
-from muscope.recording import STATISTICS, recorded_steps
+from muscope.recording import STATISTICS
 from muscope.spec import RunSpec
 from muscope.theory import schedules
 
@@ -91,7 +91,9 @@ class Stack:
         )
         self.kinds: Tensor | None = kinds
         self.feed = Feed(source, [members[first].seed for first in firsts])
-        self.observer = Observer(run.record, self.entries, self.parameters.multipliers)
+        self.observer = Observer(
+            run.record, self.entries, self.parameters.multipliers, run.statistics
+        )
         self.rates = {name: starting.rates(name, members, scales) for name in self.entries}
         self.optimizers = {
             name: optimizers.build(optimizer.name, dict(optimizer.options), entry.role)
@@ -101,7 +103,7 @@ class Stack:
         described = OPTIMIZERS[optimizer.name]
         self.optimizer_options = with_defaults(dict(optimizer.options), described.options)
         self.decay, self.steps, self.step = described.decay, run.steps, 0
-        self.recorded = frozenset(recorded_steps(run.steps) if STATISTICS[run.record] else ())
+        self.recorded = frozenset(run.recorded_steps if STATISTICS[run.record] else ())
         self.is_together = True
         self._due: Due | None = None
 
@@ -124,7 +126,8 @@ class Stack:
         if self.kinds is not None:
             self._spread(self.kinds)
         if len(self._due.gradients) == len(self.entries):  # else this was tried before
-            self.observer.before_update(self.parameters.weights)
+            is_next_recorded = self.step + 1 in self.recorded
+            self.observer.before_update(self.parameters.weights if is_next_recorded else {})
         self._update(self._due.gradients)
         outcome, self._due = self._due.outcome, None
         return outcome

@@ -3,6 +3,7 @@
 What is wrong at one width is a sentence; the other widths go on.
 """
 
+from muscope.own_check.memory import limited
 from muscope.own_check.preparing import prepare
 from muscope.own_check.question import Failure, OwnArrival, OwnQuestion, Prepared, Sized
 from muscope.own_check.running import grid, judge, train
@@ -15,6 +16,7 @@ __all__ = [
     "Sized",
     "grid",
     "judge",
+    "limited",
     "prepare",
     "train",
 ]

@@ -1,5 +1,6 @@
 """A model at one size, and in a sentence what kept it from being one."""
 
+from muscope.lab import own_model
 from muscope.lab.own import making
 from muscope.lab.own.making import Made
 from muscope.lab.own_model import OwnModelError
@@ -20,7 +21,7 @@ def in_words(error: OwnModelError, size: str) -> str:
     """The sentence, with the size that it is about."""
     cause: BaseException | None = error
     while cause is not None:
-        text = str(cause).lower()
+        text = own_model.said(cause).lower()
         if isinstance(cause, MemoryError) or any(words in text for words in _OUT_OF_MEMORY):
             return f"{size} needs more memory than there is"
         cause = cause.__cause__

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import psutil
 
-from muscope.lab import own_model
+from muscope.lab import cgroup, own_model
 from muscope.lab.own import data, inspection, rule, training
 from muscope.lab.own.data import Task
 from muscope.lab.own.rule import OwnRule
@@ -40,7 +40,7 @@ def prepare(question: OwnQuestion, tell: Tell) -> Prepared:
     notes += [note for sized in sizes[:1] for note in sized.activations.notes]
     notes += _about_optimizers(question, narrow) + _about_attention(question, sizes)
     if task.assumed:
-        notes.insert(0, f"the file has no function loss(model, batch); {task.assumed}")
+        notes.insert(0, f"there is no function loss(model, batch); {task.assumed}")
     return Prepared(
         question=question,
         task=task,
@@ -80,7 +80,7 @@ def _fits(found: Mapping[int, Built], width: int, size: str) -> None:
     widest = max(found)
     numbers = sum(parameter.size for parameter in found[widest].parameters)
     needed = COPIES * 4 * numbers * max(1.0, width / widest) ** 2
-    free = psutil.virtual_memory().available
+    free = min(psutil.virtual_memory().available, cgroup.free_bytes() or math.inf)
     if needed > free:
         raise OwnModelError(
             f"{size} would need about {needed / 2**30:.1f} GiB for weights, gradients and "

@@ -35,6 +35,11 @@ class OwnQuestion:
     recipe: Recipe | None = None
     given: Callable[[Sequence[str], Sequence[str]], Mapping[str, str]] | None = None
 
+    @property
+    def name(self) -> str:
+        """The target without its folders."""
+        return self.target.rpartition("/")[2]
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:

@@ -35,7 +35,12 @@ def judge(prepared: Prepared, arrivals: Sequence[OwnArrival], *, final: bool) ->
     if final and len({arrival.width for arrival in arrivals}) < 2:
         raise OwnModelError(prepared.failures[-1].sentence) from prepared.failures[-1].error
     tensors = {sized.depth or NOT_GIVEN: sized.activations.tensors for sized in prepared.sizes}
-    samples = (sample for arrival in arrivals for sample in arrival.samples)
+    samples = (
+        sample
+        for arrival in arrivals
+        for sample in arrival.samples
+        if sample.tensor not in prepared.reshaped
+    )
     return verdicts.judge_own(
         prepared.variant,
         grid(prepared, arrivals),

@@ -18,8 +18,8 @@ def variant(question: OwnQuestion, built: Built, sizes: Sequence[Sized]) -> OwnV
     recipe = question.recipe
     is_zero = any(sized.activations.zero_output for sized in sizes)
     return OwnVariant(
-        key=f"own-{_slug(_short(question.target))}",
-        label=f"{_short(question.target)} · {_title(recipe, built)}",
+        key=f"own-{_slug(question.name)}",
+        label=f"{question.name} · {_title(recipe, built)}",
         optimizers=_optimizers(recipe, built, sizes[0].roles),
         choice=recipe.choice if recipe else None,
         is_unit_scaled=any("unit_scaling" in p.origin for p in built.parameters),
@@ -40,11 +40,6 @@ def _readout(sized: Sized) -> float | None:
     if not all(entries):
         return None
     return round(math.log(entries[1] / entries[0]) / math.log(ends[1] / ends[0]), 9)
-
-
-def _short(target: str) -> str:
-    """The file without its folders."""
-    return target.rpartition("/")[2]
 
 
 def _slug(target: str) -> str:

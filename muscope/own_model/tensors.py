@@ -137,7 +137,8 @@ def activations(
 
 _Key = tuple[str, Face]
 _SMALL = (Role.VECTOR, Role.SCALAR)
-_ALIGN_SLOWLY = (Role.HIDDEN, Role.RESIDUAL, Role.ATTENTION_LOGITS)
+ALIGN_SLOWLY = (Role.HIDDEN, Role.RESIDUAL, Role.ATTENTION_LOGITS)
+"""Of a model that is not ours nobody knows how orthogonal the inputs of these are."""
 
 
 def _at_every_width(sights: Sequence[Sight]) -> dict[_Key, Met]:
@@ -206,7 +207,7 @@ def _tensor(
         shapes=shapes,
         is_judged=judged,
         remark=remark,
-        aligns_slowly=role in _ALIGN_SLOWLY,
+        aligns_slowly=role in ALIGN_SLOWLY,
     )
 
 

@@ -1,28 +1,47 @@
 """The coordinate check as plain values: statistic against width, one panel per step.
 
+Over depth, batch size and step it is the same picture: what it is drawn over stands on the axis,
+and there is a panel for each of the others, the width among them.
+
 `info` collects what the picture shows, testable without a picture; `drawing.figure` draws it. What
 the CSV holds is what `info` shows.
 """
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from muscope.records import Sample
+from muscope.verdicts import last_block
 from muscope.verdicts.types import Cell, VariantVerdict
-from muscope.vocabulary import Role, Statistic, TensorKind
+from muscope.vocabulary import Axis, Role, Statistic, TensorKind
+
+T = TypeVar("T")
 
 MAX_PANELS = 6
 """Steps drawn at most; the first, the last, and evenly spread ones between. The page says so."""
+MAX_HELD = 4
+"""The same of widths, depths and batch sizes that have panels: each has one for every step."""
+MAX_NAMED = 3
+"""Lines that bend which the caption names; it counts the others."""
+
+
+class Where(NamedTuple):
+    """What a panel holds; None is what stands on the axis, or that there is but one batch size."""
+
+    width: int | None
+    depth: int | None
+    batch_size: int | None
+    step: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The seed mean at one width, with the range over seeds; a value may be nan or infinite."""
+    """The seed mean at one place on the axis, with the range over seeds; it may be not finite."""
 
-    width: int
+    at: int
     mean: float
     low: float
     high: float
@@ -31,13 +50,17 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One tensor at one step, over the widths; `expected` is theory's exponent if it has one."""
+    """One tensor in one panel; `expected` is theory's exponent if it has one.
+
+    It `bends` where a straight line does not describe it.
+    """
 
     tensor: str
     role: Role
     points: tuple[Point, ...]
     slope: float | None
     expected: float | None
+    bends: bool = False
 
     @property
     def drawn(self) -> tuple[Point, ...]:
@@ -47,30 +70,53 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """All tensors at one step and depth."""
+    """All tensors at one step, width, depth and batch size, as far as these are held."""
 
-    step: int
-    depth: int
+    step: int | None
+    depth: int | None
     lines: tuple[Line, ...]
+    batch_size: int | None = None
+    width: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CoordinateCheckInfo:
-    """Everything that the figure of one variant and statistic shows."""
+    """Everything that the figure of one variant and statistic shows.
+
+    `places` are those on the axis: all planned widths, of another axis what was measured.
+    """
 
     title: str
     statistic: Statistic
-    widths: tuple[int, ...]
+    places: tuple[int, ...]
     seeds: int
     panels: tuple[Panel, ...]
     steps_recorded: int
     is_over: bool = False
     kind: TensorKind = TensorKind.ACTIVATION
+    axis: Axis = Axis.WIDTH
+    held_recorded: int = 0
 
     @property
-    def measured_widths(self) -> list[int]:
-        """The widths that really have points, which may be fewer than were planned."""
-        return sorted({point.width for line in self.lines for point in line.points})
+    def measured(self) -> list[int]:
+        """The places that really have points, which may be fewer than were planned."""
+        return sorted({point.at for line in self.lines for point in line.points})
+
+    @property
+    def with_theory(self) -> list[str]:
+        """The tensors of which theory's exponent is known."""
+        return sorted({line.tensor for line in self.lines if line.expected is not None})
+
+    def words(self, panel: Panel) -> str:
+        """`step 4, width 64`: what tells a panel from the others, and its step in any case."""
+        depths = {one.depth for one in self.panels}
+        pieces = {
+            "step": panel.step,
+            "width": panel.width,
+            "depth": panel.depth if len(depths) > 1 else None,
+            "batch": panel.batch_size,
+        }
+        return ", ".join(f"{name} {held}" for name, held in pieces.items() if held is not None)
 
     @property
     def lines(self) -> Iterator[Line]:
@@ -96,45 +142,64 @@ def info(
     kind: TensorKind = TensorKind.ACTIVATION,
     title: str = "",
     tensor: str = "",
+    axis: Axis = Axis.WIDTH,
     is_over: bool = False,
 ) -> CoordinateCheckInfo:
     """Collect the picture of one variant from its samples; `tensor` narrows it to one.
 
-    A statistic with a sign is drawn by its size, as it is judged.
+    A statistic with a sign is drawn by its size, as it is judged. Over depth the tensors are called
+    as `last_block` says, and inner blocks are left out; over steps the first forward is, which has
+    no logarithm.
     """
-    values: dict[tuple[int, int], dict[tuple[str, Role], dict[int, list[float]]]]
+    found = [
+        (sample, abs(value))
+        for sample in samples
+        if sample.kind is kind and (value := sample.value(statistic)) is not None
+    ]
+    several = len({sample.batch_size for sample, _ in found}) > 1
+    names = _names(sample for sample, _ in found) if axis is Axis.DEPTH else {}
+    values: dict[Where, dict[tuple[str, Role], dict[int, list[float]]]]
     values = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
-    for sample in samples:
-        value = sample.value(statistic)
-        wanted = sample.kind is kind and tensor in ("", sample.tensor)
-        if value is not None and wanted:
-            key = (sample.tensor, sample.role)
-            values[sample.depth, sample.step][key][sample.width].append(abs(value))
-    recorded = sorted({step for _, step in values})
-    steps = set(_spread(recorded))
-    judged = verdict.cells if verdict else ()
-    cells = {_cell_key(cell): cell for cell in judged if cell.kind is kind}
+    places: set[int] = set()
+    for sample, value in found:
+        name = names.get(_of_depth(sample), sample.tensor)
+        at = _at(sample, axis)
+        if at <= 0 or not name:
+            continue
+        places.add(at)
+        if tensor in ("", name):
+            where = _where(sample, axis, several=several)
+            values[where][name, sample.role][at].append(value)
+    if axis is not Axis.WIDTH and len(places) < 2:
+        values.clear()
+    steps = sorted({where.step for where in values if where.step is not None})
+    held = sorted({_held(where) for where in values})
+    drawn_steps = set(_spread(steps, MAX_PANELS))
+    drawn = set(_spread(held, MAX_HELD if steps else MAX_PANELS))
+    judged = verdict.cells_on(axis) if verdict else ()
+    cells = {(cell.tensor, _of_cell(cell)): cell for cell in judged if _is(cell, kind, statistic)}
     panels = tuple(
         Panel(
-            step=step,
-            depth=depth,
+            **where._asdict(),
             lines=tuple(
-                _line(name, role, by_width, cells.get((name, depth, step, statistic)))
-                for (name, role), by_width in lines.items()
+                _line(name, role, by_place, cells.get((name, where)))
+                for (name, role), by_place in lines.items()
             ),
         )
-        for (depth, step), lines in sorted(values.items())
-        if step in steps
+        for where, lines in sorted(values.items(), key=lambda entry: _in_order(entry[0]))
+        if (where.step is None or where.step in drawn_steps) and _held(where) in drawn
     )
     return CoordinateCheckInfo(
         title=title or (verdict.label if verdict else ""),
         kind=kind,
         statistic=statistic,
-        widths=spec.widths,
+        places=spec.widths if axis is Axis.WIDTH else tuple(sorted(places)),
         seeds=spec.seeds,
         panels=panels,
-        steps_recorded=len(recorded),
+        steps_recorded=len(steps),
         is_over=is_over,
+        axis=axis,
+        held_recorded=len(held),
     )
 
 
@@ -142,48 +207,108 @@ def summary(info: CoordinateCheckInfo) -> str:
     """The picture in words, for those who cannot see it and those in a hurry."""
     lines = list(info.lines)
     if not lines:
-        return "Nothing was measured." if info.is_over else "Nothing measured yet."
+        return _nothing(info)
     tensors = len({line.tensor for line in lines})
-    steps = sorted({panel.step for panel in info.panels})
-    sentences = [
-        f"{counted(tensors, 'tensor')} at {_widths(info)}, "
-        f"{counted(info.seeds, 'seed')}; {_steps(steps, info.steps_recorded)}."
-    ]
+    shown = ", ".join([_places(info), counted(info.seeds, "seed")])
+    sentences = [f"{counted(tensors, 'tensor')} at {'; '.join([shown, *_panels(info)])}."]
     known = [
-        (line.slope, line.tensor, panel.step)
+        (line.slope, line.tensor, info.words(panel))
         for panel in info.panels
         for line in panel.lines
         if line.slope is not None
     ]
     if known:
-        slope, name, step = max(known, key=lambda item: abs(item[0]))
-        sentences.append(f"Steepest: {name} at step {step}, with exponent {exponent(slope)}.")
+        slope, name, where = max(known, key=lambda item: abs(item[0]))
+        sentences.append(f"Steepest: {name} at {where}, with exponent {exponent(slope)}.")
+    bent = [
+        f"{line.tensor} at {info.words(panel)}"
+        for panel in info.panels
+        for line in panel.lines
+        if line.bends
+    ]
+    if bent:
+        more = f" and {len(bent) - MAX_NAMED} more" if len(bent) > MAX_NAMED else ""
+        verb = "line bends" if len(bent) == 1 else "lines bend"
+        sentences.append(f"{len(bent)} {verb}: {'; '.join(bent[:MAX_NAMED])}{more}.")
+    if len(info.with_theory) == 1:
+        sentences.append(f"Dashed: the slope that theory expects of {info.with_theory[0]}.")
     zeros = len({line.tensor for line in lines if all(p.mean == 0 for p in line.points)})
     if zeros:
-        sentences.append(f"{counted(zeros, 'tensor')} exactly zero in some step: not drawn there.")
+        where = "step" if info.axis is Axis.WIDTH else "panel"
+        sentences.append(
+            f"{counted(zeros, 'tensor')} exactly zero in some {where}: not drawn there."
+        )
     broken = sorted({n.tensor for n in lines if any(not math.isfinite(p.mean) for p in n.points)})
     if broken:
         sentences.append(f"Not finite, so with gaps: {', '.join(broken)}.")
     return " ".join(sentences)
 
 
-def _spread(steps: Sequence[int]) -> list[int]:
-    if len(steps) <= MAX_PANELS:
-        return list(steps)
-    last = len(steps) - 1
-    return [steps[round(number * last / (MAX_PANELS - 1))] for number in range(MAX_PANELS)]
+def _nothing(info: CoordinateCheckInfo) -> str:
+    if info.axis is not Axis.WIDTH and len(info.places) == 1:
+        noun = axis_words(info.axis)
+        yet = "" if info.is_over else " yet"
+        return f"Measured at {noun} {info.places[0]} alone: nothing to draw over {noun}{yet}."
+    return "Nothing was measured." if info.is_over else "Nothing measured yet."
 
 
-def _cell_key(cell: Cell) -> tuple[str, int, int, Statistic]:
-    return (cell.tensor, cell.depth, cell.step, cell.statistic)
+def axis_words(axis: Axis) -> str:
+    """`batch size`: an axis as a person says it."""
+    return axis.value.replace("_", " ")
 
 
-def _line(name: str, role: Role, by_width: dict[int, list[float]], cell: Cell | None) -> Line:
+def _spread(places: Sequence[T], most: int) -> list[T]:
+    if len(places) <= most:
+        return list(places)
+    last = len(places) - 1
+    return [places[round(number * last / (most - 1))] for number in range(most)]
+
+
+def _at(sample: Sample, axis: Axis) -> int:
+    """Where on the axis; what has no place there stands at 0, which has no logarithm."""
+    where: int | None = getattr(sample, axis.value)
+    return where or 0
+
+
+def _where(of: Sample | Cell, axis: Axis, *, several: bool) -> Where:
+    held = {field: getattr(of, field) for field in Where._fields}
+    # of a cell it is the end of its axis
+    held[axis.value] = None
+    if not several:
+        held["batch_size"] = None
+    return Where(**held)
+
+
+def _of_cell(cell: Cell) -> Where:
+    return _where(cell, cell.axis, several=True)
+
+
+def _is(cell: Cell, kind: TensorKind, statistic: Statistic) -> bool:
+    return cell.kind is kind and cell.statistic is statistic
+
+
+def _held(where: Where) -> tuple[int, int, int]:
+    return (where.width or 0, where.depth or 0, where.batch_size or 0)
+
+
+def _in_order(where: Where) -> tuple[int, int, int, int]:
+    return (*_held(where), where.step or 0)
+
+
+def _of_depth(sample: Sample) -> last_block.Tensor:
+    return (sample.depth, sample.kind, sample.tensor)
+
+
+def _names(samples: Iterable[Sample]) -> Mapping[last_block.Tensor, str]:
+    return last_block.names(map(_of_depth, samples))
+
+
+def _line(name: str, role: Role, by_place: dict[int, list[float]], cell: Cell | None) -> Line:
     points = tuple(
-        Point(width, _mean(found), min(found), max(found), len(found))
+        Point(at, _mean(found), min(found), max(found), len(found))
         if all(map(math.isfinite, found))
-        else Point(width, math.nan, math.nan, math.nan, len(found))
-        for width, found in sorted(by_width.items())
+        else Point(at, math.nan, math.nan, math.nan, len(found))
+        for at, found in sorted(by_place.items())
     )
     return Line(
         tensor=name,
@@ -191,6 +316,7 @@ def _line(name: str, role: Role, by_width: dict[int, list[float]], cell: Cell | 
         points=points,
         slope=cell.slope if cell else None,
         expected=cell.expected if cell else None,
+        bends=cell.bends if cell else False,
     )
 
 
@@ -205,21 +331,36 @@ def exponent(value: float) -> str:
     return text[1:] if text[1:] == "0.00" else text
 
 
-def _widths(info: CoordinateCheckInfo) -> str:
+def _places(info: CoordinateCheckInfo) -> str:
     """What was measured; by name where that is less than what was planned."""
-    measured = info.measured_widths
-    if len(measured) < len(info.widths):
+    measured, noun = info.measured, axis_words(info.axis)
+    if len(measured) < len(info.places):
         shown = ", ".join(map(str, measured))
-        return f"{len(measured)} of {len(info.widths)} widths ({shown})"
-    return f"{counted(len(measured), 'width')} from {measured[0]} to {measured[-1]}"
+        return f"{len(measured)} of {counted(len(info.places), noun)} ({shown})"
+    return f"{counted(len(measured), noun)} from {measured[0]} to {measured[-1]}"
 
 
 def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _steps(steps: Sequence[int], recorded: int) -> str:
-    shown = ", ".join(map(str, steps))
-    if len(steps) < recorded:
-        return f"steps {shown} of {recorded} recorded ones (the CSV holds all)"
-    return f"steps {shown}" if len(steps) > 1 else f"step {shown}"
+def _panels(info: CoordinateCheckInfo) -> Iterator[str]:
+    """Which panels there are; where they are too many, what of them is shown."""
+    steps = sorted({panel.step for panel in info.panels if panel.step is not None})
+    if steps:
+        yield _listed("step", steps, info.steps_recorded)
+    nouns = [
+        f"{axis_words(axis)}s"
+        for axis in (Axis.WIDTH, Axis.DEPTH, Axis.BATCH)
+        if len({getattr(panel, axis.value) for panel in info.panels}) > 1
+    ]
+    drawn = len({(panel.width, panel.depth, panel.batch_size) for panel in info.panels})
+    if drawn < info.held_recorded:
+        yield f"{drawn} of {info.held_recorded} {' and '.join(nouns)} (the CSV holds all)"
+
+
+def _listed(noun: str, places: Sequence[int], recorded: int) -> str:
+    shown = ", ".join(map(str, places))
+    if len(places) < recorded:
+        return f"{noun}s {shown} of {recorded} recorded ones (the CSV holds all)"
+    return f"{noun}s {shown}" if len(places) > 1 else f"{noun} {shown}"

@@ -9,6 +9,7 @@ from muscope.plots.coordinate_check import (
     CoordinateCheckInfo,
     Line,
     Panel,
+    axis_words,
     counted,
     exponent,
     summary,
@@ -17,6 +18,8 @@ from muscope.vocabulary import Role, Statistic
 
 SMALLEST_SPAN = 3.0
 """Octaves that a vertical axis spans at least, so that what is flat looks flat."""
+
+MAX_TICKS = 8
 
 ROLE_COLOURS = {
     Role.EMBEDDING: "#1b9e77",
@@ -51,6 +54,7 @@ def figure(info: CoordinateCheckInfo) -> dict[str, Any]:
     import plotly.graph_objects as go
 
     drawn = go.Figure()
+    hover = f"%{{text}}<br>{axis_words(info.axis)} %{{x}}: %{{y:.4g}}<extra></extra>"
     shown: set[Role] = set()
     for number, panel in enumerate(info.panels, start=1):
         axes = {"xaxis": _axis("x", number), "yaxis": _axis("y", number)}
@@ -67,11 +71,11 @@ def figure(info: CoordinateCheckInfo) -> dict[str, Any]:
                     showlegend=role not in shown,
                     line={"color": colour, "width": 1.5},
                     marker={"size": 4, "color": colour},
-                    hovertemplate="%{text}<br>width %{x}: %{y:.4g}<extra></extra>",
+                    hovertemplate=hover,
                 )
             )
             shown.add(role)
-    if len({line.tensor for line in info.lines}) == 1:
+    if len(info.with_theory) == 1:
         _add_theory(drawn, info)
     drawn.update_layout(_layout(info))
     result: dict[str, Any] = drawn.to_dict()
@@ -80,6 +84,13 @@ def figure(info: CoordinateCheckInfo) -> dict[str, Any]:
 
 def _axis(letter: str, number: int) -> str:
     return letter if number == 1 else f"{letter}{number}"
+
+
+def plotly_figure(drawn: dict[str, Any]) -> Any:
+    """The same as an object of Plotly, which a notebook shows by itself."""
+    import plotly.graph_objects as go  # as above
+
+    return go.Figure(drawn)
 
 
 def _by_role(panel: Panel) -> Iterator[tuple[Role, list[Line]]]:
@@ -97,9 +108,10 @@ def _strokes(lines: Sequence[Line]) -> dict[str, list[Any]]:
     for line in lines:
         label = html.escape(line.tensor)
         for point in line.points:
-            x.append(point.width)
+            x.append(point.at)
             y.append(point.mean if math.isfinite(point.mean) and point.mean > 0 else None)
-            text.append(f"{label} · {counted(point.seeds, 'seed')}")
+            bends = ", bends" if line.bends else ""
+            text.append(f"{label}{bends} · {counted(point.seeds, 'seed')}")
         x.append(None)
         y.append(None)
         text.append(None)
@@ -112,7 +124,7 @@ def _band(lines: Sequence[Line]) -> dict[str, list[Any]]:
     y: list[float | None] = []
     for line in lines:
         points = [p for p in line.drawn if p.low > 0]
-        x += [*(p.width for p in points), *(p.width for p in reversed(points)), None]
+        x += [*(p.at for p in points), *(p.at for p in reversed(points)), None]
         y += [*(p.high for p in points), *(p.low for p in reversed(points)), None]
     return {"x": x, "y": y}
 
@@ -151,11 +163,11 @@ def _add_theory(drawn: Any, info: CoordinateCheckInfo) -> None:
 
 
 def _theory(line: Line, slope: float) -> dict[str, list[float]]:
-    logs = [(math.log2(p.width), math.log2(p.mean)) for p in line.drawn]
+    logs = [(math.log2(p.at), math.log2(p.mean)) for p in line.drawn]
     centre_x = sum(x for x, _ in logs) / len(logs)
     centre_y = sum(y for _, y in logs) / len(logs)
     return {
-        "x": [p.width for p in line.drawn],
+        "x": [p.at for p in line.drawn],
         "y": [2 ** (centre_y + slope * (x - centre_x)) for x, _ in logs],
     }
 
@@ -179,21 +191,23 @@ def _layout(info: CoordinateCheckInfo) -> dict[str, Any]:
         # the page arranges panels into as many columns as it has room for
         "meta": {
             "panels": len(info.panels),
+            "row": len({panel.step for panel in info.panels}),
+            "xTitle": axis_words(info.axis),
             "yTitle": STATISTIC_AXES[info.statistic],
             "summary": summary(info),
         },
     }
     ticks, limits = _powers_of_two(info)
-    depths = {panel.depth for panel in info.panels}
+    places = _ticks(info.places)
     for number, panel in enumerate(info.panels, start=1):
         name = "" if number == 1 else str(number)
         layout[f"xaxis{name}"] = {
             "type": "log",
-            "tickvals": list(info.widths),
-            "ticktext": [str(width) for width in info.widths],
-            "range": _padded(math.log10(info.widths[0]), math.log10(info.widths[-1])),
+            "tickvals": places,
+            "ticktext": [str(place) for place in places],
+            "range": _padded(math.log10(info.places[0]), math.log10(info.places[-1])),
             "anchor": _axis("y", number),
-            "title": {"text": "width"},
+            "title": {"text": axis_words(info.axis)},
         }
         layout[f"yaxis{name}"] = {
             "type": "log",
@@ -202,10 +216,9 @@ def _layout(info: CoordinateCheckInfo) -> dict[str, Any]:
             "range": limits,
             "anchor": _axis("x", number),
         }
-        title = f"step {panel.step}" + (f", depth {panel.depth}" if len(depths) > 1 else "")
         layout["annotations"].append(
             {
-                "text": title,
+                "text": info.words(panel),
                 "showarrow": False,
                 "xref": f"{_axis('x', number)} domain",
                 "yref": f"{_axis('y', number)} domain",
@@ -216,6 +229,14 @@ def _layout(info: CoordinateCheckInfo) -> dict[str, Any]:
             }
         )
     return layout
+
+
+def _ticks(places: Sequence[int]) -> list[int]:
+    """The places on the axis; of many, the powers of two among them and between."""
+    if len(places) <= MAX_TICKS:
+        return list(places)
+    first, last = math.ceil(math.log2(places[0])), math.floor(math.log2(places[-1]))
+    return [2**power for power in range(first, last + 1)]
 
 
 def _powers_of_two(info: CoordinateCheckInfo) -> tuple[list[int], list[float]]:

@@ -1,12 +1,13 @@
 """The card of a variant: its verdict in a sentence, the worst tensor, agreement with theory."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from muscope.spec import StudySpec, Variant
+from muscope.recorded import AnySpec
+from muscope.verdicts.diagnosis.types import Diagnosis
 from muscope.verdicts.looks import CONFIDENCE
-from muscope.verdicts.types import Cell, VariantVerdict
+from muscope.verdicts.remarks import remarks
+from muscope.verdicts.types import Addition, Cell, VariantVerdict
 from muscope.vocabulary import CellVerdict
 
 
@@ -15,7 +16,9 @@ class Card:
     """What a person reads first. `verdict` is None while there is nothing to judge.
 
     `standing` says what a verdict lacks: `so far` while runs may still come, `incomplete: …` when
-    none will, nothing when it is firm. `small_rates_only`: theory speaks of small learning rates.
+    none will, nothing when it is firm. `remarks` are what the word does not say, in sentences.
+    `as_theory` says whether slopes are those of the parametrization's own theory; `stable` and
+    `depth_stable` whether sizes keep with width and with depth, whatever theory says of them.
     """
 
     variant: str
@@ -28,51 +31,42 @@ class Card:
     runs_planned: int
     confidence: float
     worst: Cell | None
-    agreeing: int
-    comparable: int
-    furthest: Cell | None
     power: str | None
-    small_rates_only: bool
+    remarks: tuple[str, ...] = ()
+    as_theory: bool | None = None
+    stable: bool | None = None
+    depth_stable: bool | None = None
+    diagnosis: Diagnosis | None = None
+    addition: Addition | None = None
 
     @property
     def is_firm(self) -> bool:
         """Whether the verdict speaks of everything that was planned."""
         return not self.standing
 
-    @property
-    def as_theory_expects(self) -> bool | None:
-        """Whether every slope agrees with theory; None where theory says nothing."""
-        return self.agreeing == self.comparable if self.comparable else None
 
-
-def card(verdict: VariantVerdict, variant: Variant, *, is_over: bool) -> Card:
-    """The card of a judged variant of a study."""
-    is_sp = variant.parametrization.name == "sp"
-    return of_verdict(verdict, is_over=is_over, small_rates_only=is_sp)
-
-
-def of_verdict(verdict: VariantVerdict, *, is_over: bool, small_rates_only: bool = False) -> Card:
-    """The card of a verdict; legal exceptions are not held against it here either."""
-    comparable = [
-        cell for cell in verdict.cells if cell.as_expected is not None and not cell.exception
-    ]
-    disagreeing = [cell for cell in comparable if not cell.as_expected]
+def card(verdict: VariantVerdict, *, is_over: bool) -> Card:
+    """The card of a verdict."""
     return Card(
         variant=verdict.variant,
         label=verdict.label,
         verdict=verdict.verdict,
         final=verdict.final,
-        sentence=verdict.sentence() if verdict.tensors else _nothing(is_over=is_over),
+        sentence=verdict.sentence()
+        if verdict.tensors
+        else _nothing(is_over=is_over, is_something=bool(verdict.cells)),
         standing=standing(verdict, is_over=is_over),
         runs_judged=verdict.runs_judged,
         runs_planned=verdict.runs_planned,
         confidence=verdict.confidence,
         worst=verdict.worst.worst if verdict.worst else None,
-        agreeing=len(comparable) - len(disagreeing),
-        comparable=len(comparable),
-        furthest=max(disagreeing, key=_distance, default=None),
         power=verdict.power(),
-        small_rates_only=small_rates_only,
+        remarks=remarks(verdict),
+        as_theory=verdict.as_theory,
+        stable=verdict.stable,
+        depth_stable=verdict.depth_stable,
+        diagnosis=verdict.diagnosis,
+        addition=verdict.addition,
     )
 
 
@@ -93,25 +87,18 @@ def _widths(widths: Sequence[int]) -> str:
     return f"{noun} {', '.join(map(str, widths))}"
 
 
-def _nothing(*, is_over: bool) -> str:
+def _nothing(*, is_over: bool, is_something: bool = False) -> str:
+    if is_something:
+        return "nothing that decides was measured: l1 or change of activations"
     return "nothing was measured" if is_over else "nothing measured yet"
 
 
-def _distance(cell: Cell) -> float:
-    """How far a slope lies from what theory expects; a slope that is missing is farthest."""
-    if cell.slope is None or cell.expected is None:
-        return math.inf
-    return abs(cell.slope - cell.expected)
-
-
-def cards(
-    spec: StudySpec, verdicts: Sequence[VariantVerdict], *, is_over: bool
-) -> tuple[Card, ...]:
+def cards(spec: AnySpec, verdicts: Sequence[VariantVerdict], *, is_over: bool) -> tuple[Card, ...]:
     """One card per variant in the order of the spec; `is_over`: nothing more will be measured."""
     judged = {verdict.variant: verdict for verdict in verdicts}
     planned = spec.run_count // len(spec.variants)
     return tuple(
-        card(judged[variant.key], variant, is_over=is_over)
+        card(judged[variant.key], is_over=is_over)
         if variant.key in judged
         else Card(
             variant=variant.key,
@@ -124,11 +111,7 @@ def cards(
             runs_planned=planned,
             confidence=CONFIDENCE,
             worst=None,
-            agreeing=0,
-            comparable=0,
-            furthest=None,
             power=None,
-            small_rates_only=False,
         )
         for variant in spec.variants
     )

@@ -5,9 +5,14 @@ import io
 from collections.abc import Iterable, Iterator
 
 from muscope.records import Sample, Values
+from muscope.spec import StudySpec
+from muscope.verdicts.transfer.losses import Trial
+from muscope.verdicts.types import VariantVerdict
+from muscope.vocabulary import Axis
 
 HEADER = (
-    "variant", "width", "depth", "seed", "step", "tensor", "role", "kind", *Values._fields,
+    "variant", "width", "depth", "batch_size", "seed", "step", "tensor", "role", "kind",
+    *Values._fields,
 )  # fmt: skip
 RISKY_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet runs text that starts like this as a formula."""
@@ -23,9 +28,46 @@ def lines(rows: Iterable[Iterable[object]], header: Iterable[object] = HEADER) -
 def row(sample: Sample) -> tuple[object, ...]:
     """A sample in the order of the header."""
     return (
-        sample.variant, sample.width, sample.depth, sample.seed, sample.step, sample.tensor,
-        sample.role.value, sample.kind.value, *sample.values,
+        sample.variant, sample.width, sample.depth, sample.batch_size, sample.seed, sample.step,
+        sample.tensor, sample.role.value, sample.kind.value, *sample.values,
     )  # fmt: skip
+
+
+def losses(spec: StudySpec, trials: Iterable[Trial]) -> Iterator[str]:
+    """The losses of a learning-rate study, a line per run, after a header."""
+    rates = {variant.key: variant.optimizer.learning_rate for variant in spec.variants}
+    header = ("variant", "width", "depth", "octave", "learning_rate", "seed", "loss", "start")
+    rows = (
+        (
+            trial.variant, trial.width, trial.depth, trial.octave,
+            rates[trial.variant] * 2.0**trial.octave, trial.seed, trial.loss, trial.start,
+        )
+        for trial in trials
+    )  # fmt: skip
+    return lines(rows, header)
+
+
+SLOPE_FIELDS = (
+    "axis", "width", "depth", "batch_size", "tensor", "role", "kind", "step", "statistic",
+    "verdict", "slope", "low", "high", "seeds", "tolerance", "smallest_detectable", "curvature",
+    "curvature_low", "curvature_high", "bends", "expected", "as_expected", "exception", "source",
+)  # fmt: skip
+"""Of a cell, as its fields are called; before them the variant, behind them the places."""
+
+
+def slopes(verdicts: Iterable[VariantVerdict]) -> Iterator[str]:
+    """Every slope of every axis, a line per cell; `places` are those on its axis."""
+    rows = (
+        (
+            verdict.variant,
+            *(getattr(cell, name) for name in SLOPE_FIELDS),
+            " ".join(map(str, cell.widths)),
+        )
+        for verdict in verdicts
+        for axis in Axis
+        for cell in verdict.cells_on(axis)
+    )
+    return lines(rows, ("variant", *SLOPE_FIELDS, "places"))
 
 
 def line(cells: Iterable[object]) -> str:

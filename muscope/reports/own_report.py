@@ -14,7 +14,7 @@ from muscope.reports import card, html, slope_table
 from muscope.reports.html import Chart, Content, ReportRun
 from muscope.verdicts.own import OwnGrid
 from muscope.verdicts.types import VariantVerdict
-from muscope.vocabulary import Statistic, TensorKind
+from muscope.vocabulary import Axis, Statistic, TensorKind
 
 SHOWN = (Statistic.CHANGE, Statistic.L1)
 """What is drawn and tabulated: the statistics that decide."""
@@ -22,10 +22,7 @@ SHOWN = (Statistic.CHANGE, Statistic.L1)
 
 @dataclass(frozen=True, slots=True)
 class OwnReport:
-    """All that the report says; `question` is printed as it is, with what was assumed.
-
-    `small_rates_only`: the theory that the slopes are compared with speaks of small rates.
-    """
+    """All that the report says; `question` is printed as it is, with what was assumed."""
 
     title: str
     verdict: VariantVerdict
@@ -35,7 +32,6 @@ class OwnReport:
     question: Mapping[str, Any]
     environment: Mapping[str, str]
     created_at: datetime
-    small_rates_only: bool = False
 
 
 def render(report: OwnReport) -> str:
@@ -47,29 +43,36 @@ def render(report: OwnReport) -> str:
             title=report.title,
             question=html.QUESTION,
             created_at=report.created_at,
-            cards=(
-                card.of_verdict(verdict, is_over=True, small_rates_only=report.small_rates_only),
-            ),
+            cards=(card.card(verdict, is_over=True),),
             tables=tuple(
-                slope_table.slope_table(verdict, statistic, standing=standing)
+                slope_table.slope_table(verdict, statistic, standing=standing, axis=axis)
+                for axis in _axes(verdict)
                 for statistic in SHOWN
             ),
             runs=tuple(report.runs),
             labels={verdict.variant: verdict.label},
             environment={"muscope": __version__, **report.environment},
             spec_yaml=yaml.safe_dump(dict(report.question), sort_keys=False, allow_unicode=True),
-            charts=tuple(_chart(report, statistic) for statistic in SHOWN),
+            charts=tuple(
+                _chart(report, statistic, axis) for axis in _axes(verdict) for statistic in SHOWN
+            ),
         )
     )
 
 
-def _chart(report: OwnReport, statistic: Statistic) -> Chart:
+def _axes(verdict: VariantVerdict) -> list[Axis]:
+    """Width, and depth where there are several."""
+    return [axis for axis in (Axis.WIDTH, Axis.DEPTH) if verdict.cells_on(axis)]
+
+
+def _chart(report: OwnReport, statistic: Statistic, axis: Axis) -> Chart:
     found = coordinate_check.info(
         report.samples,
         report.verdict,
         statistic,
         spec=report.grid,
         title=report.verdict.label,
+        axis=axis,
         is_over=True,
     )
     return Chart(
@@ -78,4 +81,5 @@ def _chart(report: OwnReport, statistic: Statistic) -> Chart:
         statistic=statistic,
         summary=coordinate_check.summary(found),
         figure=drawing.figure(found),
+        axis=axis,
     )

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
-from muscope.storage.tables import attempt, bundle, study
+from muscope.storage.planting import RECORDER_QUEUE
+from muscope.storage.tables import attempt, bundle, run, study
 from muscope.vocabulary import AttemptState, BundleState
 
 
@@ -32,12 +33,12 @@ class Surroundings:
 
 
 def running(conn: Connection) -> list[RunningBundle]:
-    """Every live attempt with its study."""
+    """Every live attempt of a worker, with its study."""
     query = (
         select(attempt, study.c.id.label("study_id"), study.c.name.label("study_name"))
         .join(bundle, bundle.c.id == attempt.c.bundle_id)
         .join(study, study.c.id == bundle.c.study_id)
-        .where(attempt.c.state == AttemptState.RUNNING)
+        .where(attempt.c.state == AttemptState.RUNNING, bundle.c.queue != RECORDER_QUEUE)
         .order_by(attempt.c.id)
     )
     return [
@@ -75,16 +76,20 @@ def given_back(conn: Connection, study_id: str) -> str | None:
 
 
 def surroundings(conn: Connection, study_id: str) -> list[Surroundings]:
-    """On what the finished attempts of a study ran, each combination once."""
+    """On what the attempts of a study ran, and those it reuses, each combination once."""
     columns = (
         attempt.c.device, attempt.c.torch_version, attempt.c.code_version, attempt.c.data_digest,
         attempt.c.threads, attempt.c.matmul_precision,
     )  # fmt: skip
+    bundles = select(bundle.c.id).where(bundle.c.study_id == study_id)
+    kept = select(run.c.accepted_attempt).where(
+        run.c.study_id == study_id, run.c.reuses.is_not(None)
+    )
+    own, reused = attempt.c.bundle_id.in_(bundles), attempt.c.id.in_(kept)
     query = (
         select(*columns)
         .distinct()
-        .join(bundle, bundle.c.id == attempt.c.bundle_id)
-        .where(bundle.c.study_id == study_id, attempt.c.device.is_not(None))
+        .where(attempt.c.device.is_not(None), or_(own, reused))
         .order_by(*columns)
     )
     return [

@@ -6,7 +6,9 @@ from sqlalchemy import Connection, and_, func, select, update
 
 from muscope.budget import Budget
 from muscope.spec import RunSpec
+from muscope.storage import plugins
 from muscope.storage.leases import Claim, prove
+from muscope.storage.planting import RECORDER_QUEUE
 from muscope.storage.tables import attempt, bundle, run
 from muscope.vocabulary import BundleState
 
@@ -18,7 +20,10 @@ _TAKEN = (
 
 @dataclass(frozen=True, slots=True)
 class BundleBudget:
-    """A bundle as its study counts it, with the budget of its latest attempt once it is known."""
+    """A bundle as its study counts it, with the budget of its latest attempt once it is known.
+
+    One that is `reused` was trained for another study; so many of its runs are this one's too.
+    """
 
     number: int
     bundle_id: int
@@ -30,6 +35,7 @@ class BundleBudget:
     threads: int | None
     matmul_precision: str | None
     budget: Budget | None
+    reused: bool = False
 
 
 def record(conn: Connection, claim: Claim, budget: Budget) -> None:
@@ -51,7 +57,7 @@ def record(conn: Connection, claim: Claim, budget: Budget) -> None:
 
 
 def of_study(conn: Connection, study_id: str) -> list[BundleBudget]:
-    """Every bundle of a study in the order of its plan."""
+    """Every bundle of a study in the order of its plan; what was recorded elsewhere has none."""
     first = (
         select(run.c.bundle_id, func.min(run.c.id).label("run_id"), func.count().label("runs"))
         .where(run.c.study_id == study_id)
@@ -63,6 +69,7 @@ def of_study(conn: Connection, study_id: str) -> list[BundleBudget]:
             bundle.c.id.label("bundle_id"),
             bundle.c.state.label("bundle_state"),
             bundle.c.need_memory,
+            bundle.c.study_id,
             run.c.spec_json,
             first.c.runs,
             *(attempt.c[name] for name in _TAKEN),
@@ -73,8 +80,11 @@ def of_study(conn: Connection, study_id: str) -> list[BundleBudget]:
             attempt,
             and_(attempt.c.bundle_id == bundle.c.id, attempt.c.attempt_no == bundle.c.attempt_no),
         )
-        .order_by(bundle.c.id)
+        .where(bundle.c.queue != RECORDER_QUEUE)
+        .order_by(bundle.c.study_id != study_id, bundle.c.id)
     )
+    rows = conn.execute(query).all()
+    plugins.teach(conn, *(row.spec_json for row in rows))
     return [
         BundleBudget(
             number=number,
@@ -97,6 +107,7 @@ def of_study(conn: Connection, study_id: str) -> list[BundleBudget]:
                 ceiling=row.ceiling,
                 fraction=row.fraction,
             ),
+            reused=row.study_id != study_id,
         )
-        for number, row in enumerate(conn.execute(query), start=1)
+        for number, row in enumerate(rows, start=1)
     ]

@@ -1,7 +1,7 @@
 """The queue: claim a bundle, keep its lease alive, let its execution end. One winner each time."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, func, insert, or_, select, update
 
 from muscope import plan
 from muscope.spec import RunSpec
-from muscope.storage import endings
+from muscope.storage import endings, plugins
 from muscope.storage.counting import Counted, Incomplete, Outcome, count
 from muscope.storage.database import now
 from muscope.storage.endings import Execution, Reason
@@ -78,14 +78,22 @@ def mark_sent(conn: Connection, ids: Iterable[int]) -> None:
 
 
 def claim(
-    conn: Connection, *, worker_id: str, pid: int, code_version: str, lease_s: float
+    conn: Connection,
+    *,
+    worker_id: str,
+    pid: int,
+    code_version: str,
+    lease_s: float,
+    have: Collection[str] = (),
 ) -> Claim | None:
     """Take the oldest queued bundle of the open study that has the fewest running ones.
 
+    One that needs plugins is left to who has them: `have` are the keys of what they describe.
     The update is guarded: whoever loses the race for a bundle looks for another, and lets go of
     the study's lock before, since nobody may hold the locks of two.
     """
-    while (candidate := conn.execute(_next_bundle()).first()) is not None:
+    usable = plugins.claimable(conn, have) if have else []
+    while (candidate := conn.execute(_next_bundle(usable)).first()) is not None:
         race = conn.begin_nested()
         lock_study(conn, candidate.study_id)
         token = secrets.token_hex(16)
@@ -97,7 +105,7 @@ def claim(
         values: dict[str, str | int] = {
             "worker_id": worker_id,
             "pid": pid,
-            "code_version": code_version,
+            "code_version": plugins.code_version(code_version, candidate.need_plugin),
         }
         attempt_id = _begin_attempt(conn, candidate.id, attempt_no, values)
         execution = Execution(candidate.study_id, candidate.id, attempt_id)
@@ -269,7 +277,7 @@ def _open_studies() -> Select[str]:
     return select(study.c.id).where(study.c.intent == StudyIntent.OPEN)
 
 
-def _next_bundle() -> Select[int, str]:
+def _next_bundle(usable: Sequence[str]) -> Select[int, str, str | None]:
     running = (
         select(bundle.c.study_id, func.count().label("bundles"))
         .where(bundle.c.state == BundleState.RUNNING)
@@ -277,11 +285,12 @@ def _next_bundle() -> Select[int, str]:
         .subquery()
     )
     return (
-        select(bundle.c.id, bundle.c.study_id)
+        select(bundle.c.id, bundle.c.study_id, bundle.c.need_plugin)
         .outerjoin(running, running.c.study_id == bundle.c.study_id)
         .where(
             bundle.c.state == BundleState.QUEUED,
             bundle.c.study_id.in_(_open_studies()),
+            or_(bundle.c.need_plugin.is_(None), bundle.c.need_plugin.in_(usable)),
             or_(bundle.c.not_before.is_(None), bundle.c.not_before <= now()),
         )
         .order_by(func.coalesce(running.c.bundles, 0), bundle.c.id)
@@ -330,6 +339,7 @@ def _claim(conn: Connection, execution: Execution, attempt_no: int, token: str) 
         run.c.bundle_id == execution.bundle_id, endings.OPEN_RUN
     )
     rows = conn.execute(query.order_by(run.c.ordinal)).all()
+    plugins.teach(conn, *(row.spec_json for row in rows))
     members = tuple(Member(row.id, RunSpec.model_validate_json(row.spec_json)) for row in rows)
     endings.move_runs(conn, execution.study_id, execution.bundle_id, RunState.RUNNING)
     return Claim(

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select, text
 
 from muscope.spec import RunSpec
+from muscope.storage import plugins
 from muscope.storage.counting import planned_rows
 from muscope.storage.measurements import tallies
-from muscope.storage.tables import run
+from muscope.storage.tables import recording, run
 from muscope.vocabulary import RunState
 
 SHOWN = 5
@@ -32,9 +33,9 @@ _LAST_ATTEMPT = """
     JOIN attempt a ON a.bundle_id = b.id AND a.attempt_no = b.attempt_no
 """
 _NONFINITE = """(
-    EXISTS (SELECT 1 FROM measurement m WHERE m.run_id = r.id
+    EXISTS (SELECT 1 FROM measurement m WHERE m.run_id = coalesce(r.reuses, r.id)
             AND m.attempt_id = r.accepted_attempt AND m.nonfinite <> 0)
-    OR EXISTS (SELECT 1 FROM progress p WHERE p.run_id = r.id
+    OR EXISTS (SELECT 1 FROM progress p WHERE p.run_id = coalesce(r.reuses, r.id)
                AND p.attempt_id = r.accepted_attempt AND p.nonfinite <> 0)
 )"""
 
@@ -93,9 +94,10 @@ LAWS = (
             WHERE r.accepted_attempt IS NOT NULL AND r.accepted_attempt <> a.id""",
     ),
     Law(
-        "a run that ended with rows of its last attempt has accepted them",
+        "a run that ended with rows of its last attempt has accepted them, unless it was replaced",
         f"""SELECT r.id FROM run r {_LAST_ATTEMPT}
             WHERE r.state NOT IN {_OPEN} AND r.accepted_attempt IS NULL
+            AND NOT EXISTS (SELECT 1 FROM run again WHERE again.rerun_of = r.id)
             AND EXISTS (SELECT 1 FROM measurement m
                         WHERE m.run_id = r.id AND m.attempt_id = a.id)""",
     ),
@@ -103,7 +105,16 @@ LAWS = (
         "a run that ended has as many rows as it says",
         f"""SELECT r.id FROM run r WHERE r.state NOT IN {_OPEN} AND coalesce(r.row_count, -1) <>
             (SELECT count(*) FROM measurement m
-             WHERE m.run_id = r.id AND m.attempt_id = r.accepted_attempt)""",
+             WHERE m.run_id = coalesce(r.reuses, r.id) AND m.attempt_id = r.accepted_attempt)""",
+    ),
+    Law(
+        "a recording that was closed has its batches 0, 1, 2 … and no more rows than they brought",
+        """SELECT c.id FROM recording c
+           LEFT JOIN recorded_batch b ON b.recording_id = c.id
+           WHERE c.closing_digest IS NOT NULL
+           GROUP BY c.id, c.attempt_id
+           HAVING count(b.seq) <> coalesce(max(b.seq) + 1, 0) OR coalesce(sum(b.rows), 0) <
+            (SELECT count(*) FROM measurement m WHERE m.attempt_id = c.attempt_id)""",
     ),
     Law(
         "a run diverged exactly when a value of it is not finite",
@@ -128,16 +139,16 @@ LAWS = (
     Law(
         "readers see a measurement of one place in the grid once",
         """SELECT min(r.id) FROM run r JOIN measurement m
-           ON m.run_id = r.id AND m.attempt_id = r.accepted_attempt
+           ON m.run_id = coalesce(r.reuses, r.id) AND m.attempt_id = r.accepted_attempt
            JOIN tensor t ON t.id = m.tensor_id
-           GROUP BY r.study_id, r.variant, r.width, r.depth, r.octave, r.seed,
+           GROUP BY r.study_id, r.variant, r.width, r.depth, r.batch_size, r.octave, r.seed,
                     m.step, t.name, t.role, m.kind
            HAVING count(*) > 1""",
     ),
     Law(
         "a study has one run at each place of its grid, and none of a stage after its latest",
         """SELECT study_id FROM run WHERE rerun_of IS NULL
-           GROUP BY study_id, variant, width, depth, octave, seed HAVING count(*) > 1
+           GROUP BY study_id, variant, width, depth, batch_size, octave, seed HAVING count(*) > 1
            UNION
            SELECT r.study_id FROM run r JOIN study s ON s.id = r.study_id
            WHERE r.stage > s.stage""",
@@ -145,7 +156,7 @@ LAWS = (
     Law(
         "run, bundle, tensor and attempt of a measurement belong to one study",
         """SELECT r.id FROM run r JOIN bundle b ON b.id = r.bundle_id
-           WHERE b.study_id <> r.study_id
+           WHERE r.reuses IS NULL AND b.study_id <> r.study_id
            UNION
            SELECT DISTINCT m.run_id FROM measurement m
            LEFT JOIN run r ON r.id = m.run_id
@@ -154,6 +165,16 @@ LAWS = (
            LEFT JOIN bundle b ON b.id = a.bundle_id
            WHERE t.study_id IS NULL OR b.study_id IS NULL
               OR t.study_id <> r.study_id OR b.study_id <> r.study_id""",
+    ),
+    Law(
+        "a run that is reused was trained by the study that is extended, and says the same of "
+        "itself in both",
+        """SELECT r.id FROM run r LEFT JOIN run t ON t.id = r.reuses
+           LEFT JOIN study s ON s.id = r.study_id
+           WHERE r.reuses IS NOT NULL AND (t.id IS NULL OR t.reuses IS NOT NULL
+               OR s.extends IS NULL OR t.study_id = r.study_id OR t.spec_digest <> r.spec_digest
+               OR t.state <> r.state OR r.state NOT IN ('finished', 'diverged')
+               OR t.accepted_attempt <> r.accepted_attempt OR t.digest <> r.digest)""",
     ),
     Law(
         "the events of a study are numbered 1, 2, 3 … up to its event_seq",
@@ -165,7 +186,7 @@ LAWS = (
     Law(
         "the events of a run lead from nothing to its state, each from where the last one led",
         f"""SELECT id FROM (
-              SELECT r.id, r.state, e.from_state, e.to_state,
+              SELECT r.id, r.state, r.reuses, e.from_state, e.to_state,
                 lag(e.to_state) OVER (PARTITION BY r.id ORDER BY e.seq) AS before,
                 lead(e.seq) OVER (PARTITION BY r.id ORDER BY e.seq) AS next
               FROM run r LEFT JOIN event e
@@ -176,6 +197,7 @@ LAWS = (
                OR (next IS NULL AND to_state <> state)
                OR from_state = to_state
                OR (from_state IS NOT NULL AND from_state NOT IN {_OPEN})
+               OR (from_state IS NULL AND to_state NOT IN {_OPEN} AND reuses IS NULL)
                OR (from_state = 'queued' AND to_state IN ('finished', 'diverged', 'skipped'))""",
     ),
     Law(
@@ -208,11 +230,16 @@ def quick_violations(conn: Connection) -> list[str]:
 
 def _wrong_results(conn: Connection) -> Iterator[str]:
     """Runs whose rows are not those that were counted and digested at their end."""
+    recorded = set(conn.execute(select(recording.c.run_id)).scalars())
     query = select(run).where(run.c.accepted_attempt.is_not(None)).order_by(run.c.id)
     for row in conn.execute(query).all():
-        tally = tallies(conn, row.accepted_attempt, [row.id])[row.id]
+        holder = row.reuses or row.id
+        tally = tallies(conn, row.accepted_attempt, [holder])[holder]
         if tally.hex() != row.digest:
             yield f"Run {row.id} has the digest {row.digest}, its rows have {tally.hex()}."
+        if row.id in recorded:
+            continue
+        plugins.teach(conn, row.spec_json)
         spec = RunSpec.model_validate_json(row.spec_json)
         planned = planned_rows(spec, RunState(row.state))
         is_result = row.state in (RunState.FINISHED, RunState.DIVERGED, RunState.SKIPPED)

@@ -7,12 +7,13 @@ that have not ended are touched.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from muscope.storage import events
 from muscope.storage.database import now
 from muscope.storage.events import NewEvent
 from muscope.storage.measurements import tallies
+from muscope.storage.planting import RECORDER_QUEUE
 from muscope.storage.tables import attempt, bundle, run
 from muscope.vocabulary import AttemptState, BundleState, RunState
 
@@ -202,6 +203,29 @@ def cancel_bundle(conn: Connection, study_id: str, bundle_id: int) -> None:
     """Let a bundle and its open runs end as cancelled."""
     end_bundle(conn, bundle_id, BundleState.CANCELLED)
     end_runs(conn, study_id, bundle_id, RunState.CANCELLED, Reason())
+
+
+def cancel_recordings(conn: Connection, study_id: str) -> None:
+    """End what is recorded elsewhere for a study; who records hears of it when it next sends."""
+    query = (
+        select(attempt.c.id, attempt.c.bundle_id)
+        .join(bundle, bundle.c.id == attempt.c.bundle_id)
+        .where(
+            bundle.c.study_id == study_id,
+            bundle.c.queue == RECORDER_QUEUE,
+            attempt.c.state == AttemptState.RUNNING,
+        )
+    )
+    for row in conn.execute(query.order_by(attempt.c.id)).all():
+        execution = Execution(study_id, row.bundle_id, row.id)
+        end_attempt(conn, execution, AttemptState.CANCELLED)
+        cancel_bundle(conn, study_id, row.bundle_id)
+
+
+def not_replaced() -> ColumnElement[bool]:
+    """The runs that no later one has taken the place of."""
+    again = run.alias("again")
+    return ~select(again.c.id).where(again.c.rerun_of == run.c.id).correlate(run).exists()
 
 
 def open_runs(conn: Connection, bundle_id: int) -> Sequence[Row[int, str]]:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 from sqlalchemy import Connection, Row, select
 
@@ -9,6 +10,9 @@ from muscope.storage import endings
 from muscope.storage.tables import progress, run
 from muscope.verdicts.transfer.losses import Trial, final_loss
 from muscope.vocabulary import RunState
+
+Losses: TypeAlias = tuple[float, float]
+"""Of one run: the training loss before the first update, and the loss that it is judged by."""
 
 RUNS_AT_ONCE = 500
 """A statement takes only so many parameters."""
@@ -22,24 +26,26 @@ def trials(conn: Connection, study_id: str) -> list[Trial]:
     rows = conn.execute(
         select(run).where(run.c.study_id == study_id, ~endings.OPEN_RUN).order_by(run.c.ordinal)
     ).all()
-    finished = [row.id for row in rows if row.state == RunState.FINISHED]
-    losses = dict(_final_losses(conn, finished))
+    finished = [row.reuses or row.id for row in rows if row.state == RunState.FINISHED]
+    losses = dict(_losses(conn, finished))
     return [_trial(row, losses) for row in rows]
 
 
-def _trial(row: Row[*tuple[object, ...]], losses: dict[int, float]) -> Trial:
+def _trial(row: Row[*tuple[object, ...]], losses: dict[int, Losses]) -> Trial:
     is_bad = row.state in (RunState.DIVERGED, RunState.SKIPPED)
+    first, last = losses.get(row.reuses or row.id, (None, None))
     return Trial(
         variant=row.variant,
         width=row.width,
         depth=row.depth,
         octave=row.octave,
         seed=row.seed,
-        loss=float("inf") if is_bad else losses.get(row.id),
+        loss=float("inf") if is_bad else last,
+        start=first,
     )
 
 
-def _final_losses(conn: Connection, run_ids: Iterable[int]) -> Iterator[tuple[int, float]]:
+def _losses(conn: Connection, run_ids: Iterable[int]) -> Iterator[tuple[int, Losses]]:
     """By run; all of these have finished, so that every loss is finite."""
     ids = list(run_ids)
     for first in range(0, len(ids), RUNS_AT_ONCE):
@@ -55,4 +61,6 @@ def _final_losses(conn: Connection, run_ids: Iterable[int]) -> Iterator[tuple[in
         for row in conn.execute(query):
             train[row.run_id].append(row.train_loss)
             held_out[row.run_id] = row.eval_loss  # the last step has it
-        yield from ((run_id, final_loss(of, held_out[run_id])) for run_id, of in train.items())
+        yield from (
+            (run_id, (of[0], final_loss(of, held_out[run_id]))) for run_id, of in train.items()
+        )

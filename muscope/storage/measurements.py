@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, selec
 from muscope.records import Sample, Values
 from muscope.storage import nonfinite
 from muscope.storage.digest import RunDigest
+from muscope.storage.holders import holder
 from muscope.storage.tables import attempt, measurement, run, tensor
 from muscope.storage.writing import BITS, MeasurementConflict, write
 from muscope.vocabulary import AttemptState, Role, RunState, TensorKind
@@ -23,7 +24,8 @@ __all__ = [
 ]
 
 CSV_HEADER = (
-    "variant", "width", "depth", "seed", "step", "tensor", "role", "kind", *Values._fields,
+    "variant", "width", "depth", "batch_size", "seed", "step", "tensor", "role", "kind",
+    *Values._fields,
 )  # fmt: skip
 
 _COORDINATES = len(CSV_HEADER) - len(Values._fields)
@@ -46,7 +48,7 @@ def csv_rows(conn: Connection, study_id: str) -> Iterator[tuple[str | int | floa
     """The samples as rows under CSV_HEADER, streamed."""
     query = _shown(study_id).execution_options(yield_per=2_000)
     for row in conn.execute(query):
-        coordinates = cast(tuple[str | int, ...], row[:_COORDINATES])
+        coordinates = cast(tuple[str | int | None, ...], row[:_COORDINATES])
         yield (*coordinates, *_values(row))
 
 
@@ -82,7 +84,7 @@ def shown_attempt() -> ColumnElement[int]:
 
 def _shown(study_id: str) -> Select[*tuple[object, ...]]:
     """Coordinates in the order of CSV_HEADER, then what `_numbers` names."""
-    grid = (run.c.variant, run.c.width, run.c.depth, run.c.seed)
+    grid = (run.c.variant, run.c.width, run.c.depth, run.c.batch_size, run.c.seed)
     place = (measurement.c.step, tensor.c.name.label("tensor"), tensor.c.role, measurement.c.kind)
     query: Select[*tuple[object, ...]] = (
         select(*grid, *place, *_numbers())
@@ -90,7 +92,7 @@ def _shown(study_id: str) -> Select[*tuple[object, ...]]:
             run,
             measurement,
             and_(
-                measurement.c.run_id == run.c.id,
+                measurement.c.run_id == holder(),
                 measurement.c.attempt_id == shown_attempt(),
             ),
         )
@@ -126,4 +128,5 @@ def _sample(row: Row[*tuple[object, ...]]) -> Sample:
         role=Role(row.role),
         kind=TensorKind(row.kind),
         values=_values(row),
+        batch_size=row.batch_size,
     )

@@ -1,50 +1,63 @@
 """What a study puts into the queue: bundles with their runs, and the tensors these will record."""
 
+import itertools
 from collections.abc import Sequence
+from types import MappingProxyType
+from typing import TypeAlias
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from muscope import plan
 from muscope.plan import Plan, PlannedBundle
 from muscope.spec import RunSpec, canonical_json, digest
-from muscope.storage import events
+from muscope.storage import events, plugins
+from muscope.storage.holders import Sources, Value
 from muscope.storage.tables import bundle, run, tensor
 from muscope.vocabulary import BundleState, RunState
 
 QUEUE = "muscope"
+NOTHING: Sources = MappingProxyType({})
+
+Values: TypeAlias = dict[str, Value]
+RECORDER_QUEUE = "recorder"
+"""Of bundles that are executed elsewhere, by whoever records them: no worker looks there."""
 
 
 def bundles(
-    conn: Connection, study_id: str, planned: Sequence[PlannedBundle], *, stage: int
+    conn: Connection,
+    study_id: str,
+    planned: Sequence[PlannedBundle],
+    *,
+    stage: int,
+    sources: Sources = NOTHING,
 ) -> list[int]:
-    """Write the bundles of a stage with their runs, queued; give the ids of the bundles."""
-    rows = [
-        {
-            "study_id": study_id,
-            "queue": QUEUE,
-            "state": BundleState.QUEUED,
-            "need_memory": entry.memory_bytes,
-        }
-        for entry in planned
+    """Write the runs of a stage, in the order of its plan; give the ids of the bundles queued.
+
+    A run of which `sources` has an equal one has ended with it; the others wait in their bundles.
+    """
+    numbers = itertools.count(_runs_so_far(conn, study_id))
+    reused: list[Values] = []
+    waiting: list[tuple[PlannedBundle, list[Values]]] = []
+    for entry in planned:
+        left = []
+        for spec in entry.runs:
+            row = _new_run(study_id, spec, ordinal=next(numbers), stage=stage)
+            source = sources.get(str(row["spec_digest"]))
+            if source is None:
+                left.append((spec, row))
+            else:
+                reused.append({**row, **source.values, "reuses": source.run_id})
+        if left:
+            waiting.append((plan.together([spec for spec, _ in left]), [row for _, row in left]))
+    bundle_ids = _insert_bundles(conn, study_id, [entry for entry, _ in waiting])
+    queued = [
+        {**row, "bundle_id": bundle_id}
+        for bundle_id, (_, rows) in zip(bundle_ids, waiting, strict=True)
+        for row in rows
     ]
-    new = insert(bundle).returning(bundle.c.id, sort_by_parameter_order=True)
-    bundle_ids = list(conn.execute(new, rows).scalars())
-    members = [
-        (bundle_id, spec)
-        for bundle_id, entry in zip(bundle_ids, planned, strict=True)
-        for spec in entry.runs
-    ]
-    first = _runs_so_far(conn, study_id)
-    new_runs = [
-        _new_run(study_id, *member, ordinal=ordinal, stage=stage)
-        for ordinal, member in enumerate(members, start=first)
-    ]
-    ids = insert(run).returning(run.c.id, sort_by_parameter_order=True)
-    queued = list(conn.execute(ids, new_runs).scalars())
+    new = [*_insert_runs(conn, reused), *_insert_runs(conn, queued)]
     events.append_all(
-        conn,
-        study_id,
-        [events.NewEvent("run_state", run_id, None, RunState.QUEUED) for run_id in queued],
+        conn, study_id, [events.NewEvent("run_state", row.id, None, row.state) for row in new]
     )
     return bundle_ids
 
@@ -74,16 +87,39 @@ def _runs_so_far(conn: Connection, study_id: str) -> int:
     return conn.execute(query).scalar_one()
 
 
-def _new_run(
-    study_id: str, bundle_id: int, spec: RunSpec, *, ordinal: int, stage: int
-) -> dict[str, str | int | float]:
+def _insert_bundles(conn: Connection, study_id: str, planned: Sequence[PlannedBundle]) -> list[int]:
+    if not planned:
+        return []
+    rows = [
+        {
+            "study_id": study_id,
+            "queue": QUEUE,
+            "state": BundleState.QUEUED,
+            "need_memory": entry.memory_bytes,
+            "need_plugin": plugins.need(canonical_json(entry.runs[0])),
+        }
+        for entry in planned
+    ]
+    new = insert(bundle).returning(bundle.c.id, sort_by_parameter_order=True)
+    return list(conn.execute(new, rows).scalars())
+
+
+def _insert_runs(conn: Connection, rows: Sequence[Values]) -> Sequence[Row[int, str]]:
+    """Id and state of the new runs."""
+    if not rows:
+        return []
+    new = insert(run).returning(run.c.id, run.c.state, sort_by_parameter_order=True)
+    return conn.execute(new, rows).all()
+
+
+def _new_run(study_id: str, spec: RunSpec, *, ordinal: int, stage: int) -> Values:
     return {
         "study_id": study_id,
-        "bundle_id": bundle_id,
         "ordinal": ordinal,
         "variant": spec.variant.key,
         "width": spec.width,
         "depth": spec.depth,
+        "batch_size": spec.model.batch_size,
         "octave": spec.octave,
         "seed": spec.seed,
         "stage": stage,

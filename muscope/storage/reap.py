@@ -10,6 +10,7 @@ from muscope.storage import endings
 from muscope.storage.database import Database, now
 from muscope.storage.endings import Execution
 from muscope.storage.leases import lock_study
+from muscope.storage.planting import RECORDER_QUEUE
 from muscope.storage.tables import attempt, bundle, study, worker
 from muscope.vocabulary import AttemptState, BundleState, StudyIntent
 
@@ -75,7 +76,12 @@ def _due(resend_s: float) -> Select[int]:
 
 def _a_worker_idles() -> ColumnElement[bool]:
     living = select(func.count()).where(worker.c.heartbeat_at >= now() - WORKER_ALIVE_S)
-    busy = select(func.count()).where(attempt.c.state == AttemptState.RUNNING)
+    busy = (
+        select(func.count())
+        .select_from(attempt)
+        .join(bundle, bundle.c.id == attempt.c.bundle_id)
+        .where(attempt.c.state == AttemptState.RUNNING, bundle.c.queue != RECORDER_QUEUE)
+    )
     return living.scalar_subquery() > busy.scalar_subquery()
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, select, update
 from muscope import plan
 from muscope.spec import RunSpec, StudySpec, stored
 from muscope.stages import Results, next_stage
-from muscope.storage import endings, events, losses, planting, verdicts
+from muscope.storage import endings, events, losses, planting, plugins, reuse, verdicts
 from muscope.storage.database import Database
 from muscope.storage.leases import lock_study
 from muscope.storage.tables import run, study
@@ -23,7 +23,8 @@ def due(conn: Connection) -> list[str]:
 
 
 def advance(db: Database, study_id: str) -> list[int] | None:
-    """Insert the next stage of a study and give its bundles; none when there is no next stage.
+    """Insert the next stage of a study and give its bundles; none when there is no next stage, or
+    when nothing of it needs training.
 
     Nothing happens to a study whose stage has not ended, or that somebody else has advanced: None.
     """
@@ -32,14 +33,16 @@ def advance(db: Database, study_id: str) -> list[int] | None:
         if ended is None:
             return None
         text = select(study.c.spec_json).where(study.c.id == study_id)
-        spec = stored(conn.execute(text).scalar_one())
+        spec_json = conn.execute(text).scalar_one()
+        plugins.teach(conn, spec_json)
+        spec = stored(spec_json)
         results = _results(conn, study_id, spec, ended)
     following = next_stage(spec, results)
     with db.write() as conn:
         lock_study(conn, study_id)
         if _ended_stage(conn, study_id) != ended:
             return None
-        return _begin(conn, study_id, following, stage=ended + 1)
+        return _begin(conn, study_id, spec, following, stage=ended + 1)
 
 
 def _is_due() -> ColumnElement[bool]:
@@ -60,11 +63,22 @@ def _results(conn: Connection, study_id: str, spec: StudySpec, ended: int) -> Re
 
 
 def _begin(
-    conn: Connection, study_id: str, following: tuple[RunSpec, ...], *, stage: int
+    conn: Connection,
+    study_id: str,
+    spec: StudySpec,
+    following: tuple[RunSpec, ...],
+    *,
+    stage: int,
 ) -> list[int]:
     left = stage if following else None
     conn.execute(update(study).where(study.c.id == study_id).values(stage=left))
     events.append(conn, study_id, "stage", data={"stage": left, "runs": len(following)})
     if not following:
         return []
-    return planting.bundles(conn, study_id, tuple(plan.bundles(following)), stage=stage)
+    return planting.bundles(
+        conn,
+        study_id,
+        tuple(plan.bundles(following)),
+        stage=stage,
+        sources=reuse.of(conn, spec).sources,
+    )

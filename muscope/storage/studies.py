@@ -1,6 +1,7 @@
 """Studies and their runs: create in one transaction, read with a derived state, cancel."""
 
 import base64
+import json
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,15 +12,18 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from muscope import plan
 from muscope.plan import Plan
-from muscope.spec import StudySpec, canonical_json, digest, stored
+from muscope.recorded import AnySpec, stored
+from muscope.spec import StudySpec, canonical_json, digest
 from muscope.stages import Results, next_stage
-from muscope.storage import endings, events, nonfinite, planting
+from muscope.storage import endings, events, nonfinite, planting, plugins, reuse
 from muscope.storage.database import now
 from muscope.storage.events import moment
+from muscope.storage.holders import holder
 from muscope.storage.leases import lock_study
 from muscope.storage.tables import (
     attempt,
     bundle,
+    event,
     idempotency,
     progress,
     run,
@@ -38,13 +42,14 @@ class IdempotencyConflict(ValueError):
 class StudyRow:
     """A study as readers see it; its state is derived from its runs.
 
-    `stage` is the number of its latest stage while another may follow, else None.
+    `stage` is the number of its latest stage while another may follow, else None. Of its runs, so
+    many are `reused` from the study that it `extends`, or from one that this one extends.
     """
 
     id: str
     name: str
     kind: str
-    spec: StudySpec
+    spec: AnySpec
     spec_digest: str
     intent: StudyIntent
     state: StudyState
@@ -55,11 +60,16 @@ class StudyRow:
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    extends: str | None = None
+    reused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run as readers see it, with what its bundle's latest attempt says."""
+    """A run as readers see it, with what its bundle's latest attempt says.
+
+    One that was `reused_from` another study was trained there.
+    """
 
     id: int
     ordinal: int
@@ -83,6 +93,8 @@ class RunRow:
     seconds: float | None
     train_loss: float | None
     attempts: int
+    reused_from: str | None = None
+    batch_size: int | None = None
 
 
 def create(
@@ -91,8 +103,11 @@ def create(
     """Write a study with its runs and bundles; give its id and whether it is new.
 
     Of a study with stages these are the runs of the first. The same key with the same spec gives
-    the study it made before.
+    the study it made before. One that extends another must be able to (`reuse.check` says why not);
+    the runs that it reuses have ended at once.
     """
+    reuse.check(conn, spec)
+    known = reuse.of(conn, spec)
     study_id = _insert_study(conn, spec, idempotency_key)
     if study_id is None:
         assert idempotency_key is not None  # nothing else can be in the way
@@ -109,10 +124,25 @@ def create(
     first = planned.bundles
     if spec.has_stages:
         first = tuple(plan.bundles(next_stage(spec, Results())))
-    planting.bundles(conn, study_id, first, stage=0)
+    plugins.remember(conn, canonical_json(spec))
+    planting.bundles(conn, study_id, first, stage=0, sources=known.sources)
     planting.tensors(conn, study_id, planned)
-    events.append(conn, study_id, "study_created", data={"runs": planned.run_count})
+    events.append(conn, study_id, "study_created", data=_created(known.left_of(planned)))
     return study_id, True
+
+
+def creation(conn: Connection, study_id: str) -> events.Data:
+    """What was known when a study was made: `runs`, of an extension also what is `reused`."""
+    query = select(event.c.data_json).where(
+        event.c.study_id == study_id, event.c.kind == "study_created"
+    )
+    text = conn.execute(query.limit(1)).scalar()
+    return {} if text is None else json.loads(text)
+
+
+def name_of(conn: Connection, study_id: str) -> str | None:
+    """The name of a study, or None."""
+    return conn.execute(select(study.c.name).where(study.c.id == study_id)).scalar()
 
 
 def get(conn: Connection, study_id: str) -> StudyRow | None:
@@ -143,11 +173,12 @@ def runs(conn: Connection, study_id: str) -> list[RunRow]:
     """The runs of a study in the order of its plan."""
     last_step = (
         select(func.max(progress.c.step))
-        .where(progress.c.run_id == run.c.id, progress.c.attempt_id == attempt.c.id)
+        .where(progress.c.run_id == holder(), progress.c.attempt_id == attempt.c.id)
         .correlate(run, attempt)
         .scalar_subquery()
     )
     seconds = func.coalesce(attempt.c.ended_at, now()) - attempt.c.started_at
+    source = run.alias("source")
     query = (
         select(
             run,
@@ -155,10 +186,12 @@ def runs(conn: Connection, study_id: str) -> list[RunRow]:
             attempt.c.worker_id,
             attempt.c.attempt_no,
             seconds.label("seconds"),
+            source.c.study_id.label("reused_from"),
             progress.c.train_loss,
             progress.c.nonfinite,
         )
         .join(bundle, bundle.c.id == run.c.bundle_id)
+        .outerjoin(source, source.c.id == run.c.reuses)
         .outerjoin(
             attempt,
             and_(attempt.c.bundle_id == bundle.c.id, attempt.c.attempt_no == bundle.c.attempt_no),
@@ -166,7 +199,7 @@ def runs(conn: Connection, study_id: str) -> list[RunRow]:
         .outerjoin(
             progress,
             and_(
-                progress.c.run_id == run.c.id,
+                progress.c.run_id == holder(),
                 progress.c.attempt_id == attempt.c.id,
                 progress.c.step == last_step,
             ),
@@ -186,6 +219,7 @@ def cancel(conn: Connection, study_id: str) -> StudyRow | None:
         events.append(conn, study_id, "study_cancelled")
         running = and_(bundle.c.study_id == study_id, bundle.c.state == BundleState.RUNNING)
         conn.execute(update(bundle).where(running).values(cancel_requested=1))
+        endings.cancel_recordings(conn, study_id)
         for bundle_id in _queued_bundles(conn, study_id):
             endings.cancel_bundle(conn, study_id, bundle_id)
     return get(conn, study_id)
@@ -201,9 +235,14 @@ def runs_judged(conn: Connection, study_id: str) -> dict[str, int]:
     return {row.variant: row.runs for row in conn.execute(query)}
 
 
+def new_id() -> str:
+    """An id that no other study has."""
+    return base64.b32encode(secrets.token_bytes(10))[:10].decode().lower()
+
+
 def _insert_study(conn: Connection, spec: StudySpec, key: str | None) -> str | None:
     """The id of the new study, or None when its idempotency key is taken."""
-    study_id = base64.b32encode(secrets.token_bytes(10))[:10].decode().lower()
+    study_id = new_id()
     values = {
         "id": study_id,
         "name": spec.name,
@@ -211,6 +250,7 @@ def _insert_study(conn: Connection, spec: StudySpec, key: str | None) -> str | N
         "spec_json": canonical_json(spec),
         "spec_digest": digest(spec),
         "intent": StudyIntent.OPEN,
+        "extends": spec.extends,
         "stage": 0 if spec.has_stages else None,
         "idempotency_key": key,
         "created_at": now(),
@@ -223,6 +263,13 @@ def _insert_study(conn: Connection, spec: StudySpec, key: str | None) -> str | N
         .on_conflict_do_nothing(index_elements=["idempotency_key"])
     )
     return conn.execute(new.returning(study.c.id)).scalar_one_or_none()
+
+
+def _created(left: Plan) -> events.Data:
+    data: dict[str, str | int] = {"runs": left.run_count + left.reused}
+    if left.reused or left.not_reused:
+        data |= {"reused": left.reused, "not_reused": "; ".join(left.not_reused)}
+    return data
 
 
 def _existing(conn: Connection, spec: StudySpec, key: str) -> str:
@@ -254,16 +301,25 @@ def _study_rows(conn: Connection, which: ColumnElement[bool]) -> list[StudyRow]:
     order = (study.c.created_at.desc(), study.c.id)
     rows = conn.execute(select(study).where(which).order_by(*order)).all()
     ids = [row.id for row in rows]
+    plugins.teach(conn, *(row.spec_json for row in rows))
     counts, times = _counts(conn, ids), _times(conn, ids)
-    return [_study_row(row, counts[row.id], times.get(row.id, (None, None))) for row in rows]
+    return [_study_row(row, *counts[row.id], times.get(row.id, (None, None))) for row in rows]
 
 
-def _counts(conn: Connection, ids: Iterable[str]) -> dict[str, dict[RunState, int]]:
-    found: dict[str, dict[RunState, int]] = {study_id: {} for study_id in ids}
-    query = select(run.c.study_id, run.c.state, func.count().label("runs"))
-    query = query.where(run.c.study_id.in_(found)).group_by(run.c.study_id, run.c.state)
-    for row in conn.execute(query):
-        found[row.study_id][RunState(row.state)] = row.runs
+def _counts(
+    conn: Connection, ids: Iterable[str]
+) -> dict[str, tuple[dict[RunState, int], dict[RunState, int]]]:
+    """How many runs of a study are in each state, and how many of them it trains itself."""
+    found: dict[str, tuple[dict[RunState, int], dict[RunState, int]]] = {}
+    found |= {study_id: ({}, {}) for study_id in ids}
+    is_own = run.c.reuses.is_(None).label("is_own")
+    query = select(run.c.study_id, run.c.state, is_own, func.count().label("runs"))
+    query = query.where(run.c.study_id.in_(found), endings.not_replaced())
+    for row in conn.execute(query.group_by(run.c.study_id, run.c.state, is_own)):
+        whole, own = found[row.study_id]
+        whole[RunState(row.state)] = whole.get(RunState(row.state), 0) + row.runs
+        if row.is_own:
+            own[RunState(row.state)] = row.runs
     return found
 
 
@@ -288,11 +344,12 @@ def _times(conn: Connection, ids: Iterable[str]) -> dict[str, tuple[float | None
 def _study_row(
     row: Row[*tuple[object, ...]],
     counts: dict[RunState, int],
+    own: dict[RunState, int],
     times: tuple[float | None, float | None],
 ) -> StudyRow:
     started, ended = times
     intent = StudyIntent(row.intent)
-    state = derived_state(counts, intent, has_stages_left=row.stage is not None)
+    state = derived_state(own, intent, has_stages_left=row.stage is not None)
     has_ended = state not in (StudyState.QUEUED, StudyState.RUNNING)
     return StudyRow(
         id=row.id,
@@ -309,6 +366,8 @@ def _study_row(
         created_at=moment(row.created_at),
         started_at=None if started is None else moment(started),
         ended_at=None if ended is None or not has_ended else moment(ended),
+        extends=row.extends,
+        reused=sum(counts.values()) - sum(own.values()),
     )
 
 
@@ -361,4 +420,6 @@ def _run_row(row: Row[*tuple[object, ...]]) -> RunRow:
         seconds=row.seconds,
         train_loss=nonfinite.restored(row.train_loss, row.nonfinite or 0, _TRAIN_LOSS),
         attempts=row.attempt_no or 0,
+        reused_from=row.reused_from,
+        batch_size=row.batch_size,
     )

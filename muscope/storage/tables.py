@@ -48,6 +48,8 @@ study = Table(
     Column("token_id", Integer),
     Column("idempotency_key", String(200), unique=True),
     Column("extends", String(16), ForeignKey("study.id")),
+    # what recordings find their study by; the newest with a key is meant
+    Column("recording_key", String(120), index=True),
     Column("event_seq", Integer, nullable=False, server_default="0"),
     # the number of the latest stage while another may follow, else nothing
     Column("stage", Integer),
@@ -55,6 +57,7 @@ study = Table(
     Column("archived_at", Float),
     Column("deleted_at", Float),
     CheckConstraint(_one_of("intent", StudyIntent), name="intent"),
+    Index("ix_study_extends", "extends"),
 )
 
 bundle = Table(
@@ -95,6 +98,8 @@ run = Table(
     Column("variant", String(120), nullable=False),
     Column("width", Integer, nullable=False),
     Column("depth", Integer, nullable=False),
+    # of runs that are older than this column, nothing
+    Column("batch_size", Integer),
     Column("octave", Float, nullable=False, server_default="0"),
     Column("seed", Integer, nullable=False),
     Column("stage", Integer, nullable=False, server_default="0"),
@@ -109,11 +114,14 @@ run = Table(
     Column("error_code", String(40)),
     Column("error_text", Text),
     Column("rerun_of", Identity, ForeignKey("run.id")),
+    # the run of another study that was trained and holds the rows of this one
+    Column("reuses", Identity, ForeignKey("run.id")),
     Column("ended_at", Float),
     UniqueConstraint("study_id", "ordinal"),
     CheckConstraint(_one_of("state", RunState), name="state"),
     Index("ix_run_bundle_id", "bundle_id"),
     Index("ix_run_spec_digest", "spec_digest"),
+    Index("ix_run_reuses", "reuses"),
 )
 
 attempt = Table(
@@ -163,6 +171,8 @@ tensor = Table(
     Column("role", String(24), nullable=False),
     Column("shape", String(120)),
     Column("ordinal", Integer, nullable=False),
+    # of a recording some are only shown
+    Column("is_judged", Integer, nullable=False, server_default="1"),
     UniqueConstraint("study_id", "name", "role"),
 )
 
@@ -184,6 +194,20 @@ measurement = Table(
     Column("nonfinite", Integer, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )  # fmt: skip
+
+plugin_measurement = Table(
+    "plugin_measurement",
+    metadata,
+    Column("run_id", Identity, ForeignKey("run.id"), primary_key=True),
+    Column("attempt_id", Identity, ForeignKey("attempt.id"), primary_key=True),
+    Column("step", Integer, primary_key=True),
+    Column("tensor_id", Identity, ForeignKey("tensor.id"), primary_key=True),
+    Column("kind", String(12), primary_key=True),
+    Column("statistic", String(120), primary_key=True),
+    Column("value", Float),
+    Column("nonfinite", Integer, nullable=False, server_default="0"),
+    sqlite_with_rowid=False,
+)
 
 progress = Table(
     "progress",
@@ -229,6 +253,15 @@ worker = Table(
     Column("machine_json", Text),
 )
 
+plugin = Table(
+    "plugin",
+    metadata,
+    Column("name", String(120), primary_key=True),
+    Column("key", String(12), nullable=False),
+    Column("description_json", Text, nullable=False),
+    Column("first_used_at", Float, nullable=False),
+)
+
 verdict = Table(
     "verdict",
     metadata,
@@ -239,6 +272,27 @@ verdict = Table(
     Column("runs_judged", Integer, nullable=False),
     Column("verdict_json", Text, nullable=False),
     Column("judged_at", Float, nullable=False),
+)
+
+recording = Table(
+    "recording",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("study_id", String(16), ForeignKey("study.id"), nullable=False),
+    Column("run_id", Identity, ForeignKey("run.id"), nullable=False),
+    Column("attempt_id", Identity, ForeignKey("attempt.id"), nullable=False, unique=True),
+    Column("opening_digest", String(64), nullable=False),
+    Column("closing_digest", String(64)),
+    Column("heard_at", Float, nullable=False),
+)
+
+recorded_batch = Table(
+    "recorded_batch",
+    metadata,
+    Column("recording_id", String(32), ForeignKey("recording.id"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("rows", Integer, nullable=False),
 )
 
 token = Table(

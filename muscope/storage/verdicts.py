@@ -5,14 +5,19 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select
 
-from muscope.spec import Kind, StudySpec
-from muscope.storage import endings, events
+from muscope.recorded import KIND as RECORDED
+from muscope.recorded import AnySpec, RecordedVariant, stored
+from muscope.spec import Variant
+from muscope.storage import endings, events, plugins
 from muscope.storage.database import now
 from muscope.storage.leases import lock_study
-from muscope.storage.tables import run, study, verdict
+from muscope.storage.tables import attempt, recording, run, study, verdict
 from muscope.verdicts.transfer.types import TransferJudgement
 from muscope.verdicts.types import VariantVerdict
-from muscope.vocabulary import CellVerdict, TransferVerdict
+from muscope.vocabulary import AttemptState, CellVerdict, TransferVerdict
+
+LIVE_S = 60.0
+"""A study that is recorded for days is judged so often, while it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,8 @@ def save(
     lock_study(conn, study_id)
     if not verdicts or _standing(conn, study_id) > (final, runs_judged):
         return
+    if final and _is_outdated(conn, study_id, runs_judged=runs_judged):
+        return  # it is unjudged still, and whoever looks will judge it
     conn.execute(delete(verdict).where(verdict.c.study_id == study_id))
     for entry in verdicts:
         conn.execute(
@@ -54,8 +61,8 @@ def save(
 
 
 def of_study(conn: Connection, study_id: str) -> list[VariantVerdict]:
-    """The verdicts of a coordinate check, in the order of its spec; none of another study."""
-    texts = _texts(conn, study_id, "coordinate_check")
+    """The verdicts on sizes of a study, planned or recorded, in the order of its spec."""
+    texts = _texts(conn, study_id, "coordinate_check", RECORDED)
     return [VariantVerdict.model_validate_json(text) for text in texts]
 
 
@@ -65,11 +72,11 @@ def of_transfer(conn: Connection, study_id: str) -> list[TransferJudgement]:
     return [TransferJudgement.model_validate_json(text) for text in texts]
 
 
-def _texts(conn: Connection, study_id: str, kind: Kind) -> list[str]:
+def _texts(conn: Connection, study_id: str, *kinds: str) -> list[str]:
     query = (
         select(verdict.c.variant, verdict.c.verdict_json)
         .join(study, study.c.id == verdict.c.study_id)
-        .where(study.c.id == study_id, study.c.kind == kind)
+        .where(study.c.id == study_id, study.c.kind.in_(kinds))
     )
     order = _order(conn, [study_id]).get(study_id, {})
     rows = sorted(conn.execute(query), key=lambda row: order[row.variant])
@@ -98,19 +105,45 @@ def of_studies(conn: Connection, ids: Iterable[str]) -> dict[str, list[VerdictSu
 def unjudged(conn: Connection) -> list[str]:
     """Studies with runs that ended with rows and that no verdict counts.
 
-    Final verdicts count everything; without them, a study that has ended is unjudged too.
+    Final verdicts count everything; without them, a study that has ended is unjudged too. So is
+    one whose recordings have gone on for a minute since it was judged.
     """
     of_this = run.c.study_id == study.c.id
     with_rows = and_(of_this, run.c.accepted_attempt.is_not(None))
     rows = select(func.count()).select_from(run).where(with_rows).scalar_subquery()
     judged = select(func.coalesce(func.sum(verdict.c.runs_judged), 0))
     counted = judged.where(verdict.c.study_id == study.c.id).scalar_subquery()
+    ended = or_(~exists().where(of_this, endings.OPEN_RUN), rows > counted)
     query = select(study.c.id).where(
         ~_is_finally_judged(),
-        exists().where(with_rows),
-        or_(~exists().where(of_this, endings.OPEN_RUN), rows > counted),
+        or_(and_(exists().where(with_rows), ended), _has_gone_on()),
     )
     return list(conn.execute(query.order_by(study.c.created_at)).scalars())
+
+
+def _has_gone_on() -> ColumnElement[bool]:
+    """Whether a recording that is open has sent something since the study was judged."""
+    last = select(func.coalesce(func.max(verdict.c.judged_at), 0.0))
+    judged_at = last.where(verdict.c.study_id == study.c.id).scalar_subquery()
+    return exists().where(
+        recording.c.study_id == study.c.id,
+        recording.c.heard_at > judged_at + LIVE_S,
+        attempt.c.id == recording.c.attempt_id,
+        attempt.c.state == AttemptState.RUNNING,
+        attempt.c.last_step.is_not(None),
+    )
+
+
+def _is_outdated(conn: Connection, study_id: str, *, runs_judged: int) -> bool:
+    """Whether a recorded study, which nobody plans, has grown while its last runs were judged."""
+    recorded = select(study.c.id).where(study.c.id == study_id, study.c.kind == RECORDED)
+    if conn.execute(recorded).first() is None:
+        return False
+    of_this = run.c.study_id == study_id
+    open_run = select(run.c.id).where(of_this, endings.OPEN_RUN).limit(1)
+    ended = select(func.count()).where(of_this, run.c.accepted_attempt.is_not(None))
+    is_open = conn.execute(open_run).first() is not None
+    return is_open or conn.execute(ended).scalar_one() != runs_judged
 
 
 def _is_finally_judged() -> ColumnElement[bool]:
@@ -128,11 +161,11 @@ def _standing(conn: Connection, study_id: str) -> tuple[bool, int]:
 
 def _order(conn: Connection, ids: list[str]) -> dict[str, dict[str, int]]:
     query = select(study.c.id, study.c.spec_json).where(study.c.id.in_(ids))
-    return {
-        row.id: {entry.key: number for number, entry in enumerate(_spec(row.spec_json).variants)}
-        for row in conn.execute(query)
-    }
+    rows = conn.execute(query).all()
+    plugins.teach(conn, *(row.spec_json for row in rows))
+    return {row.id: _places(stored(row.spec_json)) for row in rows}
 
 
-def _spec(text: str) -> StudySpec:
-    return StudySpec.model_validate_json(text)
+def _places(spec: AnySpec) -> dict[str, int]:
+    variants: Sequence[Variant | RecordedVariant] = spec.variants
+    return {entry.key: number for number, entry in enumerate(variants)}

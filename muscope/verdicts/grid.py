@@ -1,7 +1,7 @@
 """The samples of one variant as one array, ready to be fitted."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import TypeAlias
 
@@ -12,7 +12,7 @@ from muscope.recording import STATISTICS
 from muscope.records import Sample
 from muscope.spec import StudySpec, Variant
 from muscope.verdicts.slopes import Bools, Floats
-from muscope.vocabulary import Role, Statistic, TensorKind
+from muscope.vocabulary import Axis, Role, Statistic, TensorKind
 
 ROUNDING = 1e-6
 """Of the size of a tensor: eight units in float32's last place (2**-23 = 1.2e-7)."""
@@ -24,7 +24,10 @@ Tensor: TypeAlias = tuple[int, TensorKind, str]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One kind of one tensor of one depth at one step: it has one cell per statistic."""
+    """One kind of one tensor of one depth at one step: it has one cell per statistic.
+
+    `batch_size` is None in a study that has one. On another axis than width `width` is held.
+    """
 
     depth: int
     kind: TensorKind
@@ -32,11 +35,17 @@ class Place:
     role: Role
     step: int
     aligns_slowly: bool = False
+    batch_size: int | None = None
+    axis: Axis = field(default=Axis.WIDTH, compare=False)
+    width: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Values of shape (places, statistics, widths, seeds); `present` says which were measured."""
+    """Values of shape (places, statistics, widths, seeds); `present` says which were measured.
+
+    On another axis the places on it stand where the widths do.
+    """
 
     places: tuple[Place, ...]
     statistics: tuple[Statistic, ...]
@@ -47,7 +56,10 @@ class Grid:
 def gather(spec: StudySpec, variant: Variant, samples: Sequence[Sample]) -> Grid:
     """Lay out the samples of one variant: by depth, kind and tensor in the order of the model."""
     model_order = _model_order(spec, variant)
-    return arrange(samples, model_order, _statistics(spec), (spec.widths, spec.seeds))
+    axes = (spec.widths, spec.seeds)
+    return arrange(
+        samples, model_order, _statistics(spec), axes, several_batches=bool(spec.batch_sizes)
+    )
 
 
 def arrange(
@@ -55,15 +67,22 @@ def arrange(
     model_order: Mapping[Tensor, bool],
     statistics: tuple[Statistic, ...],
     axes: tuple[Sequence[int], int],
+    *,
+    several_batches: bool = False,
 ) -> Grid:
     """Lay out samples over `axes`, (widths, number of seeds).
 
     `model_order` has every tensor, in the order of the model, and whether it aligns slowly.
     """
     widths, seeds = axes
-    found = [_place(sample, model_order) for sample in samples]
+    found = [_place(sample, model_order, several_batches) for sample in samples]
     order = {key: number for number, key in enumerate(model_order)}
-    places = tuple(sorted(set(found), key=lambda p: (order[p.depth, p.kind, p.tensor], p.step)))
+    places = tuple(
+        sorted(
+            set(found),
+            key=lambda p: (order[p.depth, p.kind, p.tensor], p.batch_size or 0, p.step),
+        )
+    )
     shape = (len(places), len(statistics), len(widths), seeds)
     values, present = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
     if not samples:
@@ -99,9 +118,12 @@ def _value(sample: Sample, statistic: Statistic) -> float | None:
     return abs(value)
 
 
-def _place(sample: Sample, aligns_slowly: Mapping[Tensor, bool]) -> Place:
+def _place(sample: Sample, aligns_slowly: Mapping[Tensor, bool], several_batches: bool) -> Place:
     slow = aligns_slowly[sample.depth, sample.kind, sample.tensor]
-    return Place(sample.depth, sample.kind, sample.tensor, sample.role, sample.step, slow)
+    batch_size = sample.batch_size if several_batches else None
+    return Place(
+        sample.depth, sample.kind, sample.tensor, sample.role, sample.step, slow, batch_size
+    )
 
 
 def _model_order(spec: StudySpec, variant: Variant) -> dict[Tensor, bool]:

@@ -1,37 +1,35 @@
 """Samples become verdicts: one function that badge, table, report and exit code all read.
 
-A cell is *flat* when the interval of its slope lies within the tolerance and every planned width
-is there, *grows* or *shrinks* when it lies beyond, else *inconclusive*; *zero* when there is
-nothing to fit, *diverged* when a value is not finite. A tensor with a statistic that is zero at
-every step is inconclusive: nothing moved. A departure is legal only if the whole
-interval lies in the band of a legal exception; an interval that merely overlaps the band is
-inconclusive. `smallest_detectable` is the tolerance plus half the interval: a smaller true slope
-would usually not be told from flat on this grid. A cell is `as_expected` when theory's exponent
-lies within the interval widened by the tolerance, and undecided when the interval is wider than
-that. A cell that is excused never disagrees: that it is not there yet is what is legal.
+What makes a cell's word is in `cells`, what it must be among all others in `family`; how other axes
+than width come in, in `axes`. A tensor with a statistic that is zero at every step is inconclusive:
+nothing moved.
 
-With several depths, every depth is judged by itself: a slope on width per depth.
+With several depths, and with several batch sizes, each is judged by itself: a slope on width for
+each. Slopes on depth count where theory has an exponent for them; those on the batch size and on
+the step are shown.
 
 A study that may stop early is judged look by look: the intervals are those of the look that the
 seeds belong to, and a variant that is decided when all runs of a look are in has stopped.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
 from muscope.catalogue.expectations import Expectations
 from muscope.catalogue.rules import Choice
 from muscope.records import Sample
 from muscope.spec import StudySpec, Variant
 from muscope.theory import expected
-from muscope.theory.expected import TOLERANCE, Coordinates, LegalException
-from muscope.verdicts import looks, stopping
-from muscope.verdicts.grid import Grid, Place, gather
-from muscope.verdicts.looks import CONFIDENCE
-from muscope.verdicts.slopes import Fits, Interval, fit
+from muscope.verdicts import axes, looks, power, statements, stopping
+from muscope.verdicts.cells import EXCUSABLE, StandardOf, cells_of, cells_on
+from muscope.verdicts.diagnosis.of_study import of_variant
+from muscope.verdicts.family import Family
+from muscope.verdicts.grid import Grid, gather
+from muscope.verdicts.joint import joint_slopes
 from muscope.verdicts.types import Cell, EarlyStop, TensorVerdict, VariantVerdict
-from muscope.vocabulary import CellVerdict, Statistic
+from muscope.vocabulary import Axis, CellVerdict
+
+__all__ = ["EXCUSABLE", "cells_of", "further_cells", "judge", "tensor_verdicts", "worst_of"]
 
 FROM_HARMLESS_TO_WORST = (
     CellVerdict.ZERO,
@@ -41,9 +39,6 @@ FROM_HARMLESS_TO_WORST = (
     CellVerdict.GROWS,
     CellVerdict.DIVERGED,
 )
-
-EXCUSABLE = (CellVerdict.SHRINKS, CellVerdict.INCONCLUSIVE)
-"""What a legal exception can excuse: growing is never excused."""
 
 
 def judge(
@@ -69,48 +64,65 @@ def _judge_variant(
 ) -> VariantVerdict:
     look = looks.look(spec, max((sample.seed + 1 for sample in samples), default=1))
     confidence = looks.confidence(spec, look)
-    cells = tuple(_cells(spec, variant, samples, confidence))
-    tensors = tuple(tensor_verdicts(cells))
-    verdict = worst_of(tensors)
-    judged, per_seed = runs_judged.get(variant.key, 0), len(spec.widths) * len(spec.depths)
+    grid, theory = gather(spec, variant, samples), _expectations(spec, variant)
+    cells = tuple(cells_of(grid, spec.widths, theory.at, confidence))
+    further = tuple(further_cells(grid, spec.widths, theory.on_depth, confidence))
+    family = Family((*cells, *known(further)), confidence)
+    cells, further = tuple(map(family.told, cells)), tuple(map(family.told, further))
+    tensors, others = tuple(tensor_verdicts(cells)), tuple(tensor_verdicts(known(further)))
+    verdict = worst_of((*tensors, *others))
+    judged = runs_judged.get(variant.key, 0)
+    per_seed = len(spec.widths) * len(spec.depths) * (len(spec.batch_sizes) or 1)
     is_whole = look < spec.seeds and judged == per_seed * look
-    has_stopped = is_whole and stopping.is_decided(verdict, cells, confidence)
+    deciding = (*cells, *known(further))
+    has_stopped = is_whole and stopping.is_decided(verdict, deciding, confidence)
+    planned = per_seed * (look if has_stopped else spec.seeds)
+    is_open = verdict is CellVerdict.INCONCLUSIVE and judged == planned
+    stable = statements.is_stable(worst_of(tensors)) if tensors else None
+    is_final = final or has_stopped
     return VariantVerdict(
         variant=variant.key,
         label=variant.label,
         verdict=verdict,
-        final=final or has_stopped,
+        final=is_final,
         runs_judged=judged,
-        runs_planned=per_seed * (look if has_stopped else spec.seeds),
+        runs_planned=planned,
         confidence=confidence,
         stopped_early=EarlyStop(seeds=look, of=spec.seeds) if has_stopped else None,
+        stable=stable,
+        depth_stable=statements.is_depth_stable(further),
+        as_theory=statements.as_theory(deciding),
+        addition=power.of_study(spec, variant, cells, confidence) if is_open else None,
+        diagnosis=of_variant(
+            spec, variant, (*cells, *further), confidence=confidence, stable=stable
+        )
+        if is_final
+        else None,
         tensors=tensors,
         cells=cells,
+        further_tensors=others,
+        further_cells=further,
+        joint=joint_slopes(grid, spec.widths, confidence),
     )
 
 
-def _cells(
-    spec: StudySpec, variant: Variant, samples: Sequence[Sample], confidence: float
+def further_cells(
+    grid: Grid, widths: Sequence[int], on_depth: StandardOf, confidence: float
 ) -> Iterator[Cell]:
-    """Every measured cell: by depth, kind, tensor in model order, step, statistic."""
-    at = _expectations(spec, variant).at
-    return cells_of(gather(spec, variant, samples), spec.widths, at, confidence)
+    """Every measured cell over depth, batch size and step, of those that the study varies."""
+    standards: Mapping[Axis, StandardOf] = {
+        Axis.DEPTH: on_depth,
+        Axis.BATCH: lambda at, statistic: expected.on_batch_size(at.kind, statistic, at.step),
+        Axis.STEP: lambda at, statistic: expected.on_step(),
+    }
+    for axis, standard in standards.items():
+        if turned := axes.over(grid, axis, widths):
+            yield from cells_on(*turned, standard, confidence)
 
 
-def cells_of(
-    grid: Grid,
-    widths: Sequence[int],
-    at: Callable[[Place, Statistic], Coordinates],
-    confidence: float = CONFIDENCE,
-) -> Iterator[Cell]:
-    """Every measured cell of a grid; `at` says what its expectation depends on."""
-    cell_shape = (len(grid.places) * len(grid.statistics), *grid.values.shape[2:])
-    values, present = grid.values.reshape(cell_shape), grid.present.reshape(cell_shape)
-    fits = fit(widths, values, present, confidence=confidence)
-    keys = ((place, statistic) for place in grid.places for statistic in grid.statistics)
-    for number, (place, statistic) in enumerate(keys):
-        if fits.widths[number].any():
-            yield _cell(at(place, statistic), place, widths, fits, number)
+def known(further: Iterable[Cell]) -> list[Cell]:
+    """The cells over depth that decide: those of which theory has an exponent."""
+    return [cell for cell in further if cell.axis is Axis.DEPTH and cell.expected is not None]
 
 
 def _expectations(spec: StudySpec, variant: Variant) -> Expectations:
@@ -126,80 +138,6 @@ def _expectations(spec: StudySpec, variant: Variant) -> Expectations:
     )
 
 
-def _cell(at: Coordinates, place: Place, widths: Sequence[int], fits: Fits, number: int) -> Cell:
-    interval = fits.interval_of(number)
-    half_width = fits.half_width_of(number)
-    theory = expected.expectation(at)
-    verdict = _verdict(fits, number)
-    legal = expected.legal_exception(at)
-    overlaps = legal is not None and _overlaps(interval, legal)
-    excused = legal is not None and verdict in EXCUSABLE and _lies_in(interval, legal)
-    if verdict is CellVerdict.SHRINKS and overlaps and not excused:
-        verdict = CellVerdict.INCONCLUSIVE
-    return Cell(
-        tensor=place.tensor,
-        kind=place.kind,
-        role=place.role,
-        depth=place.depth,
-        step=place.step,
-        statistic=at.statistic,
-        verdict=verdict,
-        slope=fits.slope_of(number),
-        low=interval[0] if interval else None,
-        high=interval[1] if interval else None,
-        seeds=int(fits.seeds[number]),
-        widths=tuple(w for w, has in zip(widths, fits.widths[number], strict=True) if has),
-        tolerance=TOLERANCE,
-        smallest_detectable=None if half_width is None else TOLERANCE + half_width,
-        exception=legal.reason if legal and excused else None,
-        expected=theory.exponent,
-        as_expected=_as_expected(theory.exponent, interval, excused=excused),
-        source=theory.source,
-    )
-
-
-def _verdict(fits: Fits, number: int) -> CellVerdict:
-    interval = fits.interval_of(number)
-    if fits.diverged[number]:
-        return CellVerdict.DIVERGED
-    if fits.zero[number]:
-        return CellVerdict.ZERO
-    if interval is None:
-        return CellVerdict.INCONCLUSIVE
-    verdict = _of_interval(*interval)
-    lacks_widths = not fits.widths[number].all()
-    return CellVerdict.INCONCLUSIVE if verdict is CellVerdict.FLAT and lacks_widths else verdict
-
-
-def _of_interval(low: float, high: float) -> CellVerdict:
-    if low > TOLERANCE:
-        return CellVerdict.GROWS
-    if high < -TOLERANCE:
-        return CellVerdict.SHRINKS
-    if low >= -TOLERANCE and high <= TOLERANCE:
-        return CellVerdict.FLAT
-    return CellVerdict.INCONCLUSIVE
-
-
-def _lies_in(interval: Interval | None, legal: LegalException) -> bool:
-    return interval is not None and legal.low <= interval[0] and interval[1] <= legal.high
-
-
-def _overlaps(interval: Interval | None, legal: LegalException) -> bool:
-    return interval is not None and legal.low <= interval[1] and interval[0] <= legal.high
-
-
-def _as_expected(
-    exponent: float | None, interval: Interval | None, *, excused: bool
-) -> bool | None:
-    if exponent is None or interval is None:
-        return None
-    low, high = interval
-    agrees = low - TOLERANCE <= exponent <= high + TOLERANCE
-    undecided = high - low > 2 * TOLERANCE if agrees else excused
-    return None if undecided else agrees
-
-
 def worst_of(tensors: Iterable[TensorVerdict]) -> CellVerdict:
     """The verdict of the worst tensor; without any nothing is known."""
     words = (tensor.verdict for tensor in tensors)
@@ -207,18 +145,27 @@ def worst_of(tensors: Iterable[TensorVerdict]) -> CellVerdict:
 
 
 def tensor_verdicts(cells: Sequence[Cell]) -> Iterator[TensorVerdict]:
-    """One verdict per depth, kind and tensor of which any cell decides; `cells` come in groups."""
-    deciding = (cell for cell in cells if cell.decides)
-    for (depth, kind, tensor), group in groupby(
-        deciding, key=lambda c: (c.depth, c.kind, c.tensor)
-    ):
-        own = list(group)
+    """One verdict per place of a tensor of which any cell decides."""
+    groups: defaultdict[Hashable, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        if cell.decides:
+            groups[statements.place(cell)].append(cell)
+    for own in groups.values():
         worst = max((cell for cell in own if cell.counts), key=_badness, default=None)
         verdict, still = worst.verdict if worst else CellVerdict.FLAT, _never_moved(own)
         if still and _severity(verdict) < _severity(CellVerdict.INCONCLUSIVE):
             verdict, worst = CellVerdict.INCONCLUSIVE, still
+        first = own[0]
         yield TensorVerdict(
-            tensor=tensor, kind=kind, role=own[0].role, depth=depth, verdict=verdict, worst=worst
+            axis=first.axis,
+            width=first.width,
+            batch_size=first.batch_size,
+            tensor=first.tensor,
+            kind=first.kind,
+            role=first.role,
+            depth=first.depth,
+            verdict=verdict,
+            worst=worst,
         )
 
 

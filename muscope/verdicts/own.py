@@ -14,11 +14,15 @@ from muscope.own_model.tensors import OwnTensor
 from muscope.recording import STATISTICS
 from muscope.records import Sample
 from muscope.theory import expected
-from muscope.theory.expected import Coordinates, Powers
-from muscope.verdicts import judge
-from muscope.verdicts.grid import Place, arrange
-from muscope.verdicts.types import VariantVerdict
-from muscope.vocabulary import Role, Statistic, TensorKind, UpdateFamily
+from muscope.theory.expected import Coordinates, Powers, Standard
+from muscope.verdicts import judge, power, statements
+from muscope.verdicts.diagnosis.of_own import of_own
+from muscope.verdicts.family import Family
+from muscope.verdicts.grid import Place, Tensor, arrange
+from muscope.verdicts.joint import joint_slopes
+from muscope.verdicts.looks import CONFIDENCE
+from muscope.verdicts.types import Cell, VariantVerdict
+from muscope.vocabulary import CellVerdict, Role, Statistic, TensorKind, UpdateFamily
 
 _START_LOW = -0.5
 
@@ -73,18 +77,58 @@ def judge_own(
     statistics = STATISTICS["activations"][TensorKind.ACTIVATION]
     arranged = arrange(list(samples), order, statistics, (grid.widths, grid.seeds))
     cells = tuple(judge.cells_of(arranged, grid.widths, _At(variant)))
-    judged = tuple(
-        judge.tensor_verdicts([cell for cell in cells if (cell.depth, cell.tensor) in decides])
-    )
+    further = tuple(judge.further_cells(arranged, grid.widths, _in_depth, CONFIDENCE))
+    family = Family((c for c in cells if (c.depth, c.tensor) in decides), CONFIDENCE)
+    cells = tuple(map(family.told, cells))
+    deciding = [cell for cell in cells if (cell.depth, cell.tensor) in decides]
+    judged = tuple(judge.tensor_verdicts(deciding))
+    verdict = judge.worst_of(judged)
+    is_open = verdict is CellVerdict.INCONCLUSIVE and runs_judged == grid.planned_runs
+    stable = statements.is_stable(verdict) if judged else None
+    measured = power.Measured(grid.widths, grid.seeds, lambda width: float(width) ** 2)
     return VariantVerdict(
         variant=variant.key,
         label=variant.label,
-        verdict=judge.worst_of(judged),
+        verdict=verdict,
         final=final,
         runs_judged=runs_judged,
         runs_planned=grid.planned_runs,
+        stable=stable,
+        depth_stable=statements.is_depth_stable(further),
+        as_theory=statements.as_theory(deciding),
+        addition=power.cheapest(deciding, measured) if is_open else None,
+        diagnosis=of_own(
+            variant,
+            grid.widths,
+            deciding,
+            lambda cell: expected.on_width(_At(variant)(_place(cell, order), cell.statistic)),
+            confidence=CONFIDENCE,
+            stable=stable,
+        )
+        if final
+        else None,
         tensors=judged,
         cells=cells,
+        further_cells=further,
+        joint=joint_slopes(arranged, grid.widths, CONFIDENCE),
+    )
+
+
+def _place(cell: Cell, slow: Mapping[Tensor, bool]) -> Place:
+    """Where a cell was measured."""
+    is_slow = slow[cell.depth, cell.kind, cell.tensor]
+    return Place(cell.depth, cell.kind, cell.tensor, cell.role, cell.step, is_slow)
+
+
+def _in_depth(place: Place, statistic: Statistic) -> Standard:
+    """Of a model that is not of the catalogue no source knows how it should grow with depth."""
+    return expected.on_depth(
+        "",
+        UpdateFamily.SIGN_LIKE,
+        role=place.role,
+        statistic=statistic,
+        step=place.step,
+        kind=place.kind,
     )
 
 

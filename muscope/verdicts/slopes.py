@@ -1,11 +1,15 @@
 """Slopes of log2(statistic) on log2(width), with intervals over seeds, for many cells at once.
 
+Width stands for any axis: depth, batch size and step are fitted in the same way. Beside the slope
+is the curvature, the quadratic term of the parabola through the same points, with its interval.
+
 Zeros are not hidden. A cell that is exactly zero everywhere has nothing to fit. A cell that is
 zero only here and there follows no power law: a seed with a zero has no slope and is left out
 of the fit, and the cell is marked `mixed`, so that nobody calls it flat. In the same way a seed
 that is missing at one of the cell's widths is left out: every width then averages the same seeds.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -36,6 +40,8 @@ class Fits:
     diverged: Bools
     zero: Bools
     mixed: Bools
+    curvature: Floats
+    curvature_half_width: Floats
 
     def slope_of(self, cell: int) -> float | None:
         """The slope of one cell, None where there is nothing to fit."""
@@ -47,6 +53,14 @@ class Fits:
         if slope is None or half_width is None or self.mixed[cell]:
             return None
         return (slope - half_width, slope + half_width)
+
+    def curvature_of(self, cell: int) -> tuple[float | None, Interval | None]:
+        """The quadratic term of one cell and its interval, as far as there are any."""
+        value = None if self.mixed[cell] else _known(self.curvature[cell])
+        half_width = _known(self.curvature_half_width[cell])
+        if value is None or half_width is None:
+            return value, None
+        return value, (value - half_width, value + half_width)
 
     def half_width_of(self, cell: int) -> float | None:
         """Half the interval of one cell, None where there is none."""
@@ -70,9 +84,13 @@ def fit(
     fitted_widths = _any(used, axis=2)
     seeds: Integers = _any(used, axis=1).sum(axis=1)
     log_widths: Floats = np.log2(np.array(widths, dtype=np.float64))
+    line, bend = _contrasts(log_widths, fitted_widths)
+    mean, single = _log2_seed_mean(values, used), _log2_single(values, used)
     return Fits(
-        slope=_slopes(log_widths, _log2_seed_mean(values, used), fitted_widths),
-        half_width=_half_width(_seed_slopes(log_widths, values, used), seeds, confidence),
+        slope=_over_widths(line, mean),
+        half_width=_half_width(_of_seeds(line, single), seeds, confidence),
+        curvature=_over_widths(bend, mean),
+        curvature_half_width=_half_width(_of_seeds(bend, single), seeds, confidence),
         seeds=np.where(seeds > 0, seeds, _any(present, axis=1).sum(axis=1)),
         widths=_any(present, axis=2),
         diverged=diverged,
@@ -95,35 +113,58 @@ def _whole_seeds(present: Bools, nothing: Bools) -> Bools:
 
 def _log2_seed_mean(values: Floats, used: Bools) -> Floats:
     """log2 of the mean over the used seeds, (cells, widths); nan where no seed is used."""
-    total = np.where(used, values, 0.0).sum(axis=2)
     count = used.sum(axis=2)
-    mean: Floats = np.full(total.shape, np.nan)
-    np.divide(total, count, out=mean, where=count > 0)
+    # each share before the sum: the mean of finite values is finite
+    shares = np.where(used, values, 0.0) / np.maximum(count, 1)[:, :, None]
+    mean: Floats = np.where(count > 0, shares.sum(axis=2), np.nan)
     logs: Floats = np.log2(mean)
     return logs
 
 
-def _seed_slopes(log_widths: Floats, values: Floats, used: Bools) -> Floats:
-    """The slope of every single seed, (cells, seeds); nan for seeds that are not used."""
+def _log2_single(values: Floats, used: Bools) -> Floats:
+    """log2 of every single value, (cells, widths, seeds); nan of seeds that are not used."""
     logs: Floats = np.log2(np.where(used, values, np.nan))
-    by_seed = np.moveaxis(logs, 2, 1).reshape(-1, len(log_widths))
-    finite: Bools = np.isfinite(by_seed)
-    slopes = _slopes(log_widths, by_seed, finite)
-    return slopes.reshape(used.shape[0], used.shape[2])
+    return logs
 
 
-def _slopes(x: Floats, y: Floats, used: Bools) -> Floats:
-    """Least squares of every row of y on x over the used columns; nan with fewer than two."""
+def _contrasts(x: Floats, used: Bools) -> tuple[Floats, Floats]:
+    """What least squares weigh the logarithms with, (cells, widths): for the slope of the line and
+    for the quadratic term of the parabola; nan with fewer than two and three used widths.
+    """
     count = used.sum(axis=1)
-    enough = count >= 2
-    divisor = np.maximum(count, 1)
-    x_used = np.where(used, x, 0.0)
-    x_centred = np.where(used, x - (x_used.sum(axis=1) / divisor)[:, None], 0.0)
-    covariance = (x_centred * np.where(used, y, 0.0)).sum(axis=1)
-    variance = (x_centred**2).sum(axis=1)
-    slopes: Floats = np.full(len(y), np.nan)
-    np.divide(covariance, variance, out=slopes, where=enough)
-    return slopes
+    line = _centred(np.where(used, x, 0.0), used)
+    square = _centred(line**2, used)
+    length = (line**2).sum(axis=1)
+    share = np.divide((square * line).sum(axis=1), length, where=length > 0, out=length * 0.0)
+    bend = square - share[:, None] * line
+    return _unit(line, count >= 2), _unit(bend, count >= 3)
+
+
+def _centred(x: Floats, used: Bools) -> Floats:
+    mean = x.sum(axis=1) / np.maximum(used.sum(axis=1), 1)
+    centred: Floats = np.where(used, x - mean[:, None], 0.0)
+    return centred
+
+
+def _unit(direction: Floats, enough: Bools) -> Floats:
+    """The direction over its squared length: its product with itself is 1."""
+    length = (direction**2).sum(axis=1)
+    found: Floats = np.full(direction.shape, np.nan)
+    np.divide(direction, length[:, None], out=found, where=(enough & (length > 0))[:, None])
+    return found
+
+
+def _over_widths(contrast: Floats, logs: Floats) -> Floats:
+    """The fitted term of every cell, (cells,)."""
+    terms: Floats = (contrast * np.where(contrast == 0, 0.0, logs)).sum(axis=1)
+    return terms
+
+
+def _of_seeds(contrast: Floats, logs: Floats) -> Floats:
+    """The fitted term of every single seed, (cells, seeds); nan for seeds that are not used."""
+    known = np.any(np.isfinite(logs), axis=1)
+    terms: Floats = np.einsum("cw,cws->cs", contrast, np.where(np.isnan(logs), 0.0, logs))
+    return np.where(known, terms, np.nan)
 
 
 def quantile(seeds: int | Integers, confidence: float) -> Floats:
@@ -145,4 +186,4 @@ def _half_width(seed_slopes: Floats, seeds: Integers, confidence: float) -> Floa
 
 
 def _known(number: np.float64) -> float | None:
-    return float(number) if np.isfinite(number) else None
+    return float(number) if math.isfinite(number) else None

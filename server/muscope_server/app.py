@@ -14,8 +14,19 @@ from muscope.storage.database import Database
 from muscope_server import errors, hosts, permissions
 from muscope_server.doorbell import Doorbell
 from muscope_server.downloading import Places
+from muscope_server.pace import Pace
 from muscope_server.reaper import Reaper
-from muscope_server.routes import api, downloads, events, figures, login, pages
+from muscope_server.routes import (
+    api,
+    downloads,
+    events,
+    figures,
+    login,
+    pages,
+    plugins,
+    presets,
+    recordings,
+)
 from muscope_server.security import Gate
 from muscope_server.services.streams import Streams
 from muscope_server.sessions import Sessions
@@ -42,7 +53,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.doorbell = Doorbell(dispatch.celery_app(settings))
     app.state.streams = Streams(database)
     app.state.places = Places()
-    for module in (api, events, login, pages, figures, downloads):
+    app.state.pace = Pace()
+    for module in (api, recordings, events, login, pages, figures, downloads, plugins, presets):
         app.include_router(module.router)
     app.mount(permissions.STATIC, Assets(directory=assets.frontend() / "static"), name="static")
     errors.install(app)

@@ -12,10 +12,12 @@ from muscope_server.limits import (
     BODY_BYTES,
     BODY_SECONDS,
     DRAINED_BODY_BYTES,
+    RECORDING_BODY_BYTES,
     STRANGER_BODY_BYTES,
 )
 from muscope_server.origins import SAFE_METHODS
 
+RECORDINGS = "/api/v1/recordings/"
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
 _CHARSETS = ("", "charset=utf-8", 'charset="utf-8"')
@@ -44,7 +46,9 @@ def declared_length(headers: Headers) -> int:
 def most(scope: Scope) -> int:
     """How many bytes this request may carry: where no token is needed, hardly any."""
     is_public = permissions.is_public(scope["method"], scope["path"])
-    return STRANGER_BODY_BYTES if is_public else BODY_BYTES
+    if is_public:
+        return STRANGER_BODY_BYTES
+    return RECORDING_BODY_BYTES if scope["path"].startswith(RECORDINGS) else BODY_BYTES
 
 
 async def read(receive: Receive, *, most: int) -> bytes:

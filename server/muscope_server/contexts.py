@@ -8,13 +8,13 @@ from muscope.plan import Plan
 from muscope.reports.card import Card
 from muscope.reports.formats import plural
 from muscope.reports.html import Chart, Content, ReportRun
-from muscope.reports.rate_table import RateRow
-from muscope.reports.slope_table import SlopeTable
+from muscope.reports.rate_table import LossTable, RateRow
+from muscope.reports.slope_table import Order, SlopeTable
 from muscope.storage.attempts import RunningBundle
 from muscope.storage.budgets import BundleBudget
 from muscope.storage.workers import WorkerRow
 from muscope.verdicts.transfer.types import TransferJudgement
-from muscope.vocabulary import CellVerdict, Statistic, StudyState, TensorKind, TransferVerdict
+from muscope.vocabulary import Axis, CellVerdict, Statistic, StudyState, TensorKind, TransferVerdict
 from muscope_server.forms import Form
 
 
@@ -52,6 +52,7 @@ class Progress:
     failed: int
     runs: int
     at_most: int = 0
+    reused: int = 0
 
     @property
     def is_live(self) -> bool:
@@ -63,9 +64,23 @@ class Progress:
         """`4 of 16 runs ended` while it runs; afterwards, how many gave a result."""
         if self.is_live and self.at_most > self.runs:
             return f"{self.ended} of up to {plural(self.at_most, 'run')} ended"
+        if self.is_live and self.reused:
+            new = plural(self.runs - self.reused, "new run")
+            return f"{self.ended - self.reused} of {new} ended, {self.reused} reused"
         if self.is_live:
             return f"{self.ended} of {plural(self.runs, 'run')} ended"
-        return f"{self.measured} of {plural(self.runs, 'run')} finished"
+        finished = f"{self.measured} of {plural(self.runs, 'run')} finished"
+        return f"{finished}, {self.reused} of them reused" if self.reused else finished
+
+    @property
+    def new(self) -> int:
+        """How many runs are trained here."""
+        return self.runs - self.reused
+
+    @property
+    def new_ended(self) -> int:
+        """How many of those have ended."""
+        return self.ended - self.reused
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +104,50 @@ class StudyLine:
 
 
 @dataclass(frozen=True, slots=True)
+class ExperimentOffer:
+    """A published experiment that a click starts, and how long it takes on the workers here."""
+
+    name: str
+    size: str
+    title: str
+    question: str
+    claim: str
+    source: str
+    plan: Plan
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentLink:
+    """Where the form is filled in from a published experiment."""
+
+    title: str
+    question: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class FromExperiment:
+    """The published experiment that fills in the form, with its other sizes and studies."""
+
+    title: str
+    claim: str
+    source: str
+    needs: str
+    notes: Sequence[str]
+    sizes: Sequence[ExperimentLink]
+    studies: Sequence[ExperimentLink]
+
+
+@dataclass(frozen=True, slots=True)
 class StudiesContext:
-    """studies.html."""
+    """studies.html; while there are no studies `experiments` are offered, each click of `key`."""
 
     studies: Sequence[StudyLine]
     total: int
     demo_runs: int
+    experiments: Sequence[ExperimentOffer] = ()
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +175,13 @@ class NewStudyContext:
     problems: Sequence[str]
     hints: Sequence[str]
     key: str
+    experiments: Sequence[ExperimentLink] = ()
+    experiment: FromExperiment | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The head of a study's page; refetched while it runs."""
+    """The head of a study's page; refetched while it runs. `statistics` are those of plugins."""
 
     id: str
     name: str
@@ -139,6 +194,35 @@ class Header:
     waiting: str | None
     failure: str | None
     training: str
+    extends: "Related | None" = None
+    extended_by: Sequence["Related"] = ()
+    trained_again: str = ""
+    can_grow: bool = False
+    statistics: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """Another study that this one extends, or that extends it."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """_extend.html: what would decide the study, and what that costs; or why it cannot be added.
+
+    `words` say what is added, nothing where the verdict advises nothing; `addition` is the same as
+    JSON, and `key` makes one study of all clicks on it.
+    """
+
+    words: str = ""
+    plan: Plan | None = None
+    time: str = ""
+    addition: str = ""
+    key: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +232,7 @@ class RatesOfVariant:
     label: str
     judged: TransferJudgement | None
     rows: Sequence[RateRow]
+    losses: LossTable | None
     drifts: Sequence[str]
     url: str
     summary: str
@@ -164,6 +249,9 @@ class StudyContext:
     kind: TensorKind
     statistics: Sequence[Statistic]
     statistic: Statistic
+    axes: Sequence[Axis]
+    axis: Axis
+    order: Order
     tensor: str
     tensors: Sequence[str]
     cards: Sequence[Card]
@@ -176,16 +264,22 @@ class StudyContext:
     taken: str
     labels: Mapping[str, str]
     content: Content | None
+    offer: Offer | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLine:
-    """One worker and what it does now; `bundle` stands at `position` within its study."""
+    """One worker and what it does now; `bundle` stands at `position` within its study.
+
+    It has `plugins`, by name, and says why others are `refused`.
+    """
 
     row: WorkerRow
     alive: bool
     bundle: RunningBundle | None
     position: str
+    plugins: Sequence[str] = ()
+    refused: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

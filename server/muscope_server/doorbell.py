@@ -24,13 +24,20 @@ class Doorbell:
 
     def __init__(self, celery: Celery) -> None:
         self._celery = celery
-        self._waiting: queue.Queue[list[int] | None] = queue.Queue(maxsize=_MOST_WAITING)
+        self._waiting: queue.Queue[list[int] | str | None] = queue.Queue(maxsize=_MOST_WAITING)
         self._thread = threading.Thread(target=self._run, name="doorbell", daemon=True)
 
     def ring(self, bundle_ids: Iterable[int]) -> None:
         """Tell the workers of these bundles, soon. Call it after the commit, never before."""
+        self._put(list(bundle_ids))
+
+    def ask_for_judgement(self, study_id: str) -> None:
+        """Tell a worker, soon, that a study lacks its verdict; the workers ask again themselves."""
+        self._put(study_id)
+
+    def _put(self, what: list[int] | str) -> None:
         try:
-            self._waiting.put_nowait(list(bundle_ids))
+            self._waiting.put_nowait(what)
         except queue.Full:
             logger.warning("the broker has been away for long; the reaper will ring again")
 
@@ -49,11 +56,14 @@ class Doorbell:
         self._thread.join(timeout=2.0)
 
     def _run(self) -> None:
-        while (bundle_ids := self._waiting.get()) is not None:
-            self._send(bundle_ids)
+        while (what := self._waiting.get()) is not None:
+            self._send(what)
 
-    def _send(self, bundle_ids: list[int]) -> None:
+    def _send(self, what: list[int] | str) -> None:
         try:
-            dispatch.send(self._celery, bundle_ids)
+            if isinstance(what, str):
+                dispatch.send_judgement(self._celery, [what])
+            else:
+                dispatch.send(self._celery, what)
         except dispatch.BROKER_ERRORS as error:
             logger.warning("the broker is away, work stays queued: %s", error)

@@ -1,6 +1,8 @@
 """Every limit of the web side in one table; beyond it the answer is 413, 422, 429 or 503."""
 
 BODY_BYTES = 1024 * 1024
+RECORDING_BODY_BYTES = 4 * 1024 * 1024
+"""A batch of a recorder: 20 000 measurements."""
 BODY_SECONDS = 30.0
 """A body that has not arrived after this long is given up."""
 DRAINED_BODY_BYTES = 16 * 1024 * 1024
@@ -23,6 +25,10 @@ IDEMPOTENCY_KEY_CHARACTERS = 200
 STUDIES_PER_HOUR = 60
 QUEUED_RUNS = 5_000
 MEASUREMENT_ROWS = 50_000_000
+RECORDED_ROWS = 1_000_000
+"""Of one recorded study: its charts and its verdict read all of them."""
+RECORDER_REQUESTS_PER_S = 50.0
+RECORDER_BURST = 200
 CELLS = 20_000
 """Slopes of one study: what judging, the verdict page and its tables can carry."""
 MEMORY_SHARE = 0.9

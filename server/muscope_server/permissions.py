@@ -9,6 +9,7 @@ class Right(StrEnum):
     PUBLIC = "public"
     VIEW = "view"
     SUBMIT = "submit"
+    INGEST = "ingest"
 
 
 STATIC = "/static"
@@ -19,6 +20,9 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("POST", "/login"): Right.PUBLIC,
     ("GET", "/api/v1/openapi.json"): Right.VIEW,
     ("GET", "/api/v1/catalogue"): Right.VIEW,
+    ("GET", "/api/v1/plugins"): Right.VIEW,
+    ("GET", "/api/v1/presets"): Right.VIEW,
+    ("GET", "/api/v1/presets/{name}"): Right.VIEW,
     ("POST", "/api/v1/plans"): Right.VIEW,
     ("GET", "/api/v1/studies"): Right.VIEW,
     ("POST", "/api/v1/studies"): Right.SUBMIT,
@@ -29,16 +33,24 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/studies/{study_id}/budget.csv"): Right.VIEW,
     ("GET", "/api/v1/studies/{study_id}/events"): Right.VIEW,
     ("POST", "/api/v1/studies/{study_id}/cancel"): Right.SUBMIT,
+    ("POST", "/api/v1/studies/{study_id}/extend"): Right.SUBMIT,
+    ("POST", "/api/v1/recordings"): Right.INGEST,
+    ("POST", "/api/v1/recordings/{recording_id}/batches"): Right.INGEST,
+    ("POST", "/api/v1/recordings/{recording_id}/finish"): Right.INGEST,
     ("GET", "/api/v1/studies/{study_id}/figures/coordinate-check"): Right.VIEW,
     ("GET", "/api/v1/studies/{study_id}/figures/lr-transfer"): Right.VIEW,
+    ("GET", "/api/v1/studies/{study_id}/losses.csv"): Right.VIEW,
     ("GET", "/api/v1/studies/{study_id}/measurements.csv"): Right.VIEW,
+    ("GET", "/api/v1/studies/{study_id}/plugin-statistics.csv"): Right.VIEW,
     ("GET", "/api/v1/studies/{study_id}/report.html"): Right.VIEW,
+    ("GET", "/api/v1/studies/{study_id}/slopes.csv"): Right.VIEW,
     ("GET", "/"): Right.VIEW,
     ("GET", "/studies/new"): Right.VIEW,
     ("POST", "/studies/new"): Right.SUBMIT,
     ("POST", "/studies/plan"): Right.VIEW,
     ("GET", "/studies/{study_id}"): Right.VIEW,
     ("POST", "/studies/{study_id}/cancel"): Right.SUBMIT,
+    ("POST", "/studies/{study_id}/extend"): Right.SUBMIT,
     ("GET", "/workers"): Right.VIEW,
     ("GET", "/help"): Right.VIEW,
 }

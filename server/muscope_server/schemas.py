@@ -1,15 +1,17 @@
 """What the JSON API answers: rows of the storage and plans, as plain models."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from muscope import catalogue
 from muscope.budget import Budget
 from muscope.plan import Plan
-from muscope.spec import StudySpec
+from muscope.recorded import AnySpec
 from muscope.storage.budgets import BundleBudget
+from muscope.storage.recordings import Recording
 from muscope.storage.studies import StudyRow
 from muscope.storage.verdicts import VerdictSummary
 from muscope.verdicts.transfer.types import TransferJudgement
@@ -44,7 +46,7 @@ class OptionView(_View):
     help: str
     low: float
     high: float
-    allowed: tuple[bool | int | float | str, ...]
+    allowed: tuple[bool | int | float | str, ...] = Field(validation_alias="words")
 
 
 class Entry(_View):
@@ -104,10 +106,50 @@ class Created(_View):
     api_url: str
 
 
+class Recorded(_View):
+    """What a recorder sent has arrived, and where its study is; `new` unless it had come before."""
+
+    recording: str
+    study: str
+    url: str
+    new: bool
+
+    @classmethod
+    def of(cls, recording: Recording, url: str) -> "Recorded":
+        """What the storage says of it."""
+        return cls(
+            recording=recording.id, study=recording.study_id, url=url, new=not recording.was_known
+        )
+
+
+class Extension(Created):
+    """A study that extends another: its runs, those it reuses, and why others are trained again."""
+
+    extends: str
+    runs: int
+    reused: int
+    not_reused: str
+
+    @classmethod
+    def of(cls, row: StudyRow, said: Mapping[str, Any]) -> "Extension":
+        """The study, and what was known when it was made."""
+        return cls(
+            id=row.id,
+            url=f"/studies/{row.id}",
+            api_url=f"/api/v1/studies/{row.id}",
+            extends=row.extends or "",
+            runs=int(said.get("runs", row.runs)),
+            reused=int(said.get("reused", row.reused)),
+            not_reused=str(said.get("not_reused", "")),
+        )
+
+
 class PlanView(_View):
-    """What a study will cost."""
+    """What a study will cost; of one that extends another, what is not `reused` from there."""
 
     runs: int
+    reused: int
+    not_reused: tuple[str, ...]
     bundles: int
     largest_parameters: int
     largest_bundle_bytes: int
@@ -122,9 +164,11 @@ class PlanView(_View):
         """The plan without its grid, and how long it takes on the workers that are there."""
         return cls(
             runs=planned.run_count,
+            reused=planned.reused,
+            not_reused=planned.not_reused,
             bundles=len(planned.bundles),
             largest_parameters=planned.largest_parameters,
-            largest_bundle_bytes=max(bundle.memory_bytes for bundle in planned.bundles),
+            largest_bundle_bytes=max((one.memory_bytes for one in planned.bundles), default=0),
             flops=planned.flops,
             measurement_rows=planned.measurement_rows,
             warnings=planned.warnings,
@@ -176,6 +220,7 @@ class BundleBudgetView(_View):
     device: str | None
     threads: int | None
     matmul_precision: str | None
+    reused: bool
     budget: BudgetView | None
 
     @classmethod
@@ -193,6 +238,7 @@ class BundleBudgetView(_View):
             device=row.device,
             threads=row.threads,
             matmul_precision=row.matmul_precision,
+            reused=row.reused,
             budget=None if row.budget is None else BudgetView.of(row.budget),
         )
 
@@ -227,6 +273,8 @@ class StudyView(_View):
     started_at: datetime | None
     ended_at: datetime | None
     spec_digest: str
+    extends: str | None
+    reused: int
 
 
 class ListedStudy(StudyView):
@@ -253,7 +301,7 @@ class StudyList(_View):
 class FullStudy(StudyView):
     """A study with what it asked."""
 
-    spec: StudySpec
+    spec: AnySpec
 
 
 class RunView(_View):
@@ -279,6 +327,8 @@ class RunView(_View):
     seconds: float | None
     train_loss: float | None
     attempts: int
+    reused_from: str | None
+    batch_size: int | None
 
 
 class RunList(_View):

@@ -8,12 +8,22 @@ from sqlalchemy import Connection
 from muscope import budget, plan
 from muscope.plots import coordinate_check, lr_transfer
 from muscope.plots.coordinate_check import CoordinateCheckInfo
+from muscope.recorded import AnySpec, RecordedSpec
 from muscope.recording import STATISTICS
 from muscope.reports import budget_lines, card, html, rate_table, slope_table
 from muscope.reports.html import Chart, Content, ReportInput, ReportRun
-from muscope.reports.slope_table import SlopeTable
-from muscope.spec import Kind, RunSpec, StudySpec
-from muscope.storage import attempts, budgets, failures, measurements, studies, verdicts
+from muscope.reports.slope_table import Order, SlopeTable
+from muscope.spec import RunSpec, StudySpec
+from muscope.storage import (
+    attempts,
+    budgets,
+    failures,
+    measurements,
+    recordings,
+    reuse,
+    studies,
+    verdicts,
+)
 from muscope.storage.attempts import RunningBundle
 from muscope.storage.budgets import BundleBudget
 from muscope.storage.studies import RunRow, StudyRow
@@ -21,25 +31,32 @@ from muscope.storage.verdicts import VerdictSummary
 from muscope.verdicts.looks import looks
 from muscope.verdicts.transfer.types import TransferJudgement
 from muscope.verdicts.types import VariantVerdict
-from muscope.vocabulary import CellVerdict, RunState, Statistic, StudyState, TensorKind
+from muscope.vocabulary import Axis, CellVerdict, RunState, Statistic, StudyState, TensorKind
 from muscope_server import urls, waiting
 from muscope_server.contexts import (
     Badge,
     Header,
     Progress,
     RatesOfVariant,
+    Related,
     StudyContext,
     StudyLine,
 )
 
-TABS: Mapping[Kind, Mapping[str, str]] = {
+TABS: Mapping[str, Mapping[str, str]] = {
     "coordinate_check": {
         "verdict": "Verdict",
         "coordinate-check": "Coordinate check",
         "runs": "Runs",
         "report": "Report",
     },
-    "lr_transfer": {"lr-transfer": "LR transfer", "runs": "Runs"},
+    "recorded": {
+        "verdict": "Verdict",
+        "coordinate-check": "Coordinate check",
+        "runs": "Runs",
+        "report": "Report",
+    },
+    "lr_transfer": {"lr-transfer": "LR transfer", "runs": "Runs", "report": "Report"},
 }
 """Of every kind of study; a page opens on the first."""
 FIRST = (Statistic.CONTRIBUTION, Statistic.CHANGE)
@@ -71,9 +88,11 @@ class View:
     statistic: Statistic
     tensor: str
     kind: TensorKind = TensorKind.ACTIVATION
+    axis: Axis = Axis.WIDTH
+    order: Order = "model"
 
     def of(self, row: StudyRow) -> "View":
-        """The same view with a tab, a kind and a statistic that this study has."""
+        """The same view with a tab, a kind, a statistic and an axis that this study has."""
         if row.spec.kind == "lr_transfer":
             tabs = TABS["lr_transfer"]
             # the header is a part that belongs to every tab
@@ -83,9 +102,10 @@ class View:
         known_tab = self.tab if self.tab in (*tabs, "header") else next(iter(tabs))
         kinds = STATISTICS[row.spec.record]
         kind = self.kind if self.kind in kinds else TensorKind.ACTIVATION
+        axis = self.axis if self.axis in html.varied(row.spec) else Axis.WIDTH
         offered = statistics(row, kind)
         known = self.statistic if self.statistic in offered else offered[0]
-        return replace(self, tab=known_tab, kind=kind, statistic=known)
+        return replace(self, tab=known_tab, kind=kind, statistic=known, axis=axis)
 
 
 def statistics(row: StudyRow, kind: TensorKind) -> tuple[Statistic, ...]:
@@ -99,13 +119,12 @@ def line(row: StudyRow, summaries: list[VerdictSummary]) -> StudyLine:
     """A study in the list of studies, with one badge per variant."""
     judged = {summary.variant: summary for summary in summaries}
     how_far = progress(row)
-    whole = _whole(row.spec)
     return StudyLine(
         id=row.id,
         name=row.name,
         badges=[
-            _badge(variant.label, judged.get(variant.key), whole, is_over=not how_far.is_live)
-            for variant in row.spec.variants
+            _badge(label, judged.get(key), _whole(row.spec, key), is_over=not how_far.is_live)
+            for key, label in labels(row).items()
         ],
         progress=how_far,
         created_at=row.created_at,
@@ -125,14 +144,17 @@ def progress(row: StudyRow) -> Progress:
         failed=count(RunState.FAILED, RunState.OUT_OF_MEMORY),
         runs=row.runs,
         at_most=row.spec.run_count if row.stage is not None else 0,
+        reused=row.reused,
     )
 
 
-def _whole(spec: StudySpec) -> set[int]:
+def _whole(spec: AnySpec, variant: str) -> set[int]:
     """Runs with which a variant lacks none: all that were planned, or those of a look.
 
     Of a search that may be any number.
     """
+    if isinstance(spec, RecordedSpec):
+        return {one.planned_runs for one in spec.variants if one.key == variant}
     per_variant = spec.run_count // len(spec.variants)
     if spec.search == "adaptive":
         return set(range(1, per_variant + 1))
@@ -155,6 +177,10 @@ def context(conn: Connection, row: StudyRow, view: View) -> StudyContext:
     judged = verdicts.of_study(conn, row.id) if view.tab == "verdict" else []
     rates = _rates(conn, row) if view.tab == "lr-transfer" else ()
     bundles = budgets.of_study(conn, row.id) if view.tab == "runs" else []
+    tensors = _tensors(conn, row, view) if view.tab == "coordinate-check" else []
+    if view.tensor not in tensors:
+        # what another axis has under another name
+        view = replace(view, tensor="")
     return StudyContext(
         study=header(conn, row),
         tabs=TABS[row.spec.kind],
@@ -163,11 +189,14 @@ def context(conn: Connection, row: StudyRow, view: View) -> StudyContext:
         kind=view.kind,
         statistics=statistics(row, view.kind),
         statistic=view.statistic,
+        axes=() if row.spec.kind == "lr_transfer" else html.varied(row.spec),
+        axis=view.axis,
+        order=view.order,
         tensor=view.tensor,
-        tensors=_tensors(row, view.kind) if view.tab == "coordinate-check" else (),
+        tensors=tensors,
         cards=card.cards(row.spec, judged, is_over=_is_over(row)) if view.tab == "verdict" else (),
         tables=[_table(row, entry, view) for entry in judged],
-        tolerance=_tolerance(judged, rates),
+        tolerance=_tolerance(judged, rates, view),
         charts=_charts(conn, row, view) if view.tab == "coordinate-check" else (),
         rates=rates,
         runs=_runs(conn, row) if view.tab == "runs" else (),
@@ -180,13 +209,16 @@ def context(conn: Connection, row: StudyRow, view: View) -> StudyContext:
 
 def _taken(bundles: Sequence[BundleBudget]) -> str:
     """What the study took so far, in a sentence; nothing before the first bundle has ended."""
-    total = budget.total([entry.budget for entry in bundles if entry.budget])
+    own = [entry.budget for entry in bundles if entry.budget and not entry.reused]
+    total = budget.total(own)
     return budget_lines.taken(total) if total else ""
 
 
 def _table(row: StudyRow, judged: VariantVerdict, view: View) -> SlopeTable:
     standing = card.standing(judged, is_over=_is_over(row))
-    return slope_table.slope_table(judged, view.statistic, view.kind, standing=standing)
+    return slope_table.slope_table(
+        judged, view.statistic, view.kind, standing=standing, axis=view.axis, order=view.order
+    )
 
 
 def header(conn: Connection, row: StudyRow) -> Header:
@@ -206,7 +238,33 @@ def header(conn: Connection, row: StudyRow) -> Header:
         waiting=waiting.sentence(conn, row),
         failure=failures.commonest(conn, row.id),
         training=_training(conn, row),
+        extends=_extended(conn, row),
+        extended_by=[Related(*one) for one in reuse.extensions(conn, row.id)],
+        trained_again=_trained_again(conn, row),
+        can_grow=isinstance(row.spec, StudySpec) and not progress(row).is_live,
+        statistics=getattr(row.spec, "statistics", ()),
     )
+
+
+def _extended(conn: Connection, row: StudyRow) -> Related | None:
+    if row.extends is None:
+        return None
+    name = studies.name_of(conn, row.extends)
+    return Related(row.extends, name or row.extends)
+
+
+def _trained_again(conn: Connection, row: StudyRow) -> str:
+    """Why runs of the study that it extends were not reused, with how many."""
+    return "" if row.extends is None else str(studies.creation(conn, row.id).get("not_reused", ""))
+
+
+def _reuse(conn: Connection, row: StudyRow) -> dict[str, str]:
+    """What a report says of the study that this one extends."""
+    if row.extends is None:
+        return {}
+    again = _trained_again(conn, row)
+    said = f"study {row.extends}: {row.reused} of {row.runs} runs reused"
+    return {"extends": f"{said}; trained again: {again}" if again else said}
 
 
 def report_input(conn: Connection, row: StudyRow) -> ReportInput:
@@ -219,6 +277,7 @@ def report_input(conn: Connection, row: StudyRow) -> ReportInput:
         environment=environment(conn, row),
         created_at=row.created_at,
         title=row.name,
+        transfer=verdicts.of_transfer(conn, row.id),
     )
 
 
@@ -253,6 +312,7 @@ def environment(conn: Connection, row: StudyRow) -> dict[str, str]:
     return {
         "study": row.id,
         "spec, SHA-256": row.spec_digest,
+        **_reuse(conn, row),
         **{name: words for name, words in said.items() if words},
         **({"budget": taken} if taken else {}),
     }
@@ -285,6 +345,7 @@ def _info(
         kind=view.kind,
         title=labels(row)[variant],
         tensor=view.tensor,
+        axis=view.axis,
         is_over=_is_over(row),
     )
 
@@ -294,20 +355,29 @@ def _is_over(row: StudyRow) -> bool:
     return not progress(row).is_live
 
 
-def _tensors(row: StudyRow, kind: TensorKind) -> list[str]:
-    """Every tensor of which any run of the study records the kind, in the order of the model."""
-    recorded = (entry for run in _shapes(row) for entry in plan.tensors(run))
-    return list(dict.fromkeys(entry.name for entry in recorded if entry.kind is kind))
+def _tensors(conn: Connection, row: StudyRow, view: View) -> list[str]:
+    """Every tensor of which any run of the study records the kind, in the order of the model.
+
+    Over depth they are called as its slopes call them.
+    """
+    if view.axis is Axis.DEPTH:
+        judged = verdicts.of_study(conn, row.id)
+        cells = (cell for one in judged for cell in one.cells_on(view.axis))
+        return list(dict.fromkeys(cell.tensor for cell in cells if cell.kind is view.kind))
+    if isinstance(row.spec, RecordedSpec):
+        return recordings.tensor_names(conn, row.id)
+    recorded = (entry for run in _shapes(row.spec) for entry in plan.tensors(run))
+    return list(dict.fromkeys(entry.name for entry in recorded if entry.kind is view.kind))
 
 
-def _shapes(row: StudyRow) -> list[RunSpec]:
+def _shapes(spec: StudySpec) -> list[RunSpec]:
     """One run for each set of tensors."""
-    seen = {(run.variant.model.name, run.depth): run for run in plan.runs(row.spec)}
+    seen = {(run.variant.model.name, run.depth): run for run in plan.runs(spec)}
     return list(seen.values())
 
 
-def _tolerance(judged: list[VariantVerdict], rates: Sequence[RatesOfVariant]) -> str:
-    found = {cell.tolerance for entry in judged for cell in entry.cells}
+def _tolerance(judged: list[VariantVerdict], rates: Sequence[RatesOfVariant], view: View) -> str:
+    found = {cell.tolerance for entry in judged for cell in entry.cells_on(view.axis)}
     found |= {drift.tolerance for one in rates if one.judged for drift in one.judged.drifts}
     return " or ".join(f"{value:g}" for value in sorted(found))
 
@@ -326,6 +396,7 @@ def _rates_of(
         label=label,
         judged=judged,
         rows=rate_table.rows(judged) if judged else (),
+        losses=rate_table.losses(judged) if judged else None,
         drifts=rate_table.drifts(judged) if judged else (),
         url=urls.rates_figure(row.id, variant),
         summary=lr_transfer.summary(judged),
@@ -335,21 +406,27 @@ def _rates_of(
 def _charts(conn: Connection, row: StudyRow, view: View) -> list[Chart]:
     judged = {entry.variant: entry for entry in verdicts.of_study(conn, row.id)}
     charts = []
+    shown = urls.shown(view.kind, view.statistic, view.tensor, view.axis)
     for key, label in labels(row).items():
         info = _info(conn, row, key, view, judged=judged)
-        url = urls.figure(row.id, variant=key, **urls.shown(view.kind, view.statistic, view.tensor))
+        url = urls.figure(row.id, variant=key, **shown)
         # a variant that has no such tensor has no chart of it either
         if info.panels or not view.tensor:
             summary = coordinate_check.summary(info)
-            charts.append(Chart(label, view.kind, view.statistic, summary, url=url))
+            charts.append(Chart(label, view.kind, view.statistic, summary, url=url, axis=view.axis))
     return charts
 
 
 def _runs(conn: Connection, row: StudyRow) -> list[ReportRun]:
-    runs = studies.runs(conn, row.id)
-    if row.spec.kind == "coordinate_check":
+    runs, spec = studies.runs(conn, row.id), row.spec
+    if isinstance(spec, RecordedSpec):
         return [report_run(run) for run in runs]
-    base = {variant.key: variant.optimizer.learning_rate for variant in row.spec.variants}
+    if spec.kind == "coordinate_check":
+        several = len(spec.batch_sizes) > 1
+        return [
+            replace(report_run(run), batch_size=run.batch_size if several else None) for run in runs
+        ]
+    base = {variant.key: variant.optimizer.learning_rate for variant in spec.variants}
     return [
         replace(report_run(run), learning_rate=base[run.variant] * 2.0**run.octave) for run in runs
     ]
@@ -365,6 +442,7 @@ def _preview(conn: Connection, row: StudyRow) -> Content:
         environment=environment(conn, row),
         created_at=row.created_at,
         title=row.name,
+        transfer=verdicts.of_transfer(conn, row.id),
     )
     return html.content(report, charts=())
 
@@ -373,10 +451,12 @@ def _training(conn: Connection, row: StudyRow) -> str:
     """What of this study is trained now, so that nobody takes a long bundle for a hang."""
     if row.state is not StudyState.RUNNING:
         return ""
+    if isinstance(row.spec, RecordedSpec):
+        return recordings.progress_words(conn, row.id)
+    steps = row.spec.steps
     here = [bundle for bundle in attempts.running(conn) if bundle.study_id == row.id]
     return ", ".join(
-        f"{position(conn, bundle)} at step {bundle.step or 0} of {row.spec.steps}"
-        for bundle in here
+        f"{position(conn, bundle)} at step {bundle.step or 0} of {steps}" for bundle in here
     )
 
 
@@ -387,6 +467,13 @@ def position(conn: Connection, bundle: RunningBundle) -> str:
 
 
 def _note(run: RunRow) -> str:
+    if run.reused_from:
+        return " · ".join(filter(None, [f"reused from study {run.reused_from}", _end(run)]))
+    return _end(run)
+
+
+def _end(run: RunRow) -> str:
+    """Why a run ended as it did, where that needs words."""
     if run.error_text:
         return run.error_text
     if run.state is RunState.DIVERGED and run.first_nonfinite_tensor:

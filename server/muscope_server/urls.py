@@ -5,7 +5,7 @@ from hashlib import sha256
 from urllib.parse import quote, urlencode
 
 from muscope import assets
-from muscope.vocabulary import TensorKind
+from muscope.vocabulary import Axis, TensorKind
 
 API = "/api/v1"
 
@@ -21,6 +21,12 @@ health = f"{API}/health"
 def clone(study_id: str) -> str:
     """The form, filled in from a study."""
     return f"{new_study}?{urlencode({'clone': study_id})}"
+
+
+def from_preset(name: str, size: str, number: int = 1) -> str:
+    """The form, filled in from a study of a preset."""
+    chosen = {"preset": name, "size": size} | ({"study": str(number)} if number > 1 else {})
+    return f"{new_study}?{urlencode(chosen)}"
 
 
 def study(study_id: str, **view: str) -> str:
@@ -39,6 +45,16 @@ def cancel(study_id: str) -> str:
     return f"/studies/{quote(study_id, safe='')}/cancel"
 
 
+def extend(study_id: str) -> str:
+    """Where the button that adds what is missing posts."""
+    return f"/studies/{quote(study_id, safe='')}/extend"
+
+
+def extension(study_id: str) -> str:
+    """The form, filled in from a study and what would decide it."""
+    return f"{new_study}?{urlencode({'extend': study_id})}"
+
+
 def api_study(study_id: str) -> str:
     """A study as JSON."""
     return f"{API}/studies/{quote(study_id, safe='')}"
@@ -49,11 +65,16 @@ def events(study_id: str) -> str:
     return f"{api_study(study_id)}/events"
 
 
-def shown(kind: str, statistic: str, tensor: str = "") -> dict[str, str]:
-    """The part of a view that says what is shown; activations go without saying."""
-    return {"kind": "" if kind == TensorKind.ACTIVATION else kind} | {
+def shown(
+    kind: str, statistic: str, tensor: str = "", axis: str = "", order: str = ""
+) -> dict[str, str]:
+    """The part of a view that says what is shown; what a page opens with goes without saying."""
+    return {
+        "kind": "" if kind == TensorKind.ACTIVATION else kind,
         "statistic": statistic,
         "tensor": tensor,
+        "axis": "" if axis == Axis.WIDTH else axis,
+        "order": "" if order == "model" else order,
     }
 
 
@@ -71,6 +92,16 @@ def rates_figure(study_id: str, variant: str) -> str:
 def measurements(study_id: str) -> str:
     """All measurements as CSV."""
     return f"{api_study(study_id)}/measurements.csv"
+
+
+def plugin_statistics(study_id: str) -> str:
+    """The numbers of plugins' statistics as CSV."""
+    return f"{api_study(study_id)}/plugin-statistics.csv"
+
+
+def losses(study_id: str) -> str:
+    """The loss of every run of a learning-rate study as CSV."""
+    return f"{api_study(study_id)}/losses.csv"
 
 
 def budget(study_id: str) -> str:

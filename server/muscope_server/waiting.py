@@ -2,7 +2,8 @@
 
 from sqlalchemy import Connection
 
-from muscope.storage import attempts, disk, verdicts, workers
+from muscope.spec import canonical_json
+from muscope.storage import attempts, disk, plugins, verdicts, workers
 from muscope.storage.studies import StudyRow
 from muscope.vocabulary import StudyState
 
@@ -23,17 +24,29 @@ def sentence(conn: Connection, row: StudyRow) -> str | None:
     """What a study waits for; nothing while it runs, and after it is judged."""
     match row.state:
         case StudyState.QUEUED:
-            return _for_room(conn, row) or _for_a_worker(conn, row)
+            return _for_room(conn, row) or _for_a_worker(conn, row) or _for_plugins(conn, row)
         case StudyState.RUNNING:
-            return _for_room(conn, row)
+            return _for_room(conn, row) or _for_plugins(conn, row)
         case StudyState.FINISHED | StudyState.FAILED | StudyState.CANCELLED:
-            return NOT_JUDGED if row.id in verdicts.unjudged(conn) else None
+            unjudged = NOT_JUDGED if row.id in verdicts.unjudged(conn) else None
+            return unjudged or _without_plugins(conn, row)
 
 
 def _for_room(conn: Connection, row: StudyRow) -> str | None:
     """The disk is full as far as one can see from here, or was when a worker last tried."""
     reason = attempts.given_back(conn, row.id) or ""
     return reason if disk.CODE in reason else disk.shortage(conn.engine.url)
+
+
+def _for_plugins(conn: Connection, row: StudyRow) -> str | None:
+    lacking = plugins.missing_in_words(conn, canonical_json(row.spec))
+    return lacking and f"{lacking}; what needs it waits until then."
+
+
+def _without_plugins(conn: Connection, row: StudyRow) -> str | None:
+    """What is measured stands; nobody could measure it again now."""
+    lacking = plugins.missing_in_words(conn, canonical_json(row.spec))
+    return lacking and f"{lacking} to train more of this study; what is measured stands."
 
 
 def _for_a_worker(conn: Connection, row: StudyRow) -> str | None:

@@ -88,6 +88,15 @@ def test_a_study_is_trained_judged_printed_and_written(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("_torch")
+def test_record_every_says_which_steps_are_measured(folder: Path) -> None:
+    (folder / "longer.yaml").write_text(SMALL.replace("steps: 1", "steps: 3"))
+    done = muscope("check", "longer.yaml", "--record-every", "2", "--csv", "rows.csv")
+    assert done.exit_code == 0
+    rows = csv.DictReader((folder / "rows.csv").read_text().splitlines())
+    assert {row["step"] for row in rows} == {"0", "2", "3"}
+
+
+@pytest.mark.usefixtures("_torch")
 def test_json_is_all_that_stdout_holds_and_fail_on_decides_the_exit_code(folder: Path) -> None:
     done = muscope("check", "small.yaml", "--json", "--fail-on", "grows")
     found = json.loads(done.stdout)
@@ -120,6 +129,7 @@ def test_missing_data_are_told_in_a_sentence_that_says_where_to_put_them(
             "missing/report.html cannot be written",
         ),
         (["rates.yaml", "--fail-on", "grows"], "--fail-on is for coordinate checks"),
+        (["rates.yaml", "--record-every", "2"], "record_every is for coordinate checks"),
         (["wrong.yaml"], "widths[0]: must be a whole number"),
         (["huge.yaml"], "at most 2000 are allowed"),
     ],

@@ -9,10 +9,10 @@ from hypothesis import given, strategies
 from rich.console import Console
 
 from muscope import plan
-from muscope.cli.table import verdict_table
 from muscope.records import Sample
 from muscope.reports import card, formats
 from muscope.reports.slope_table import slope_table
+from muscope.reports.verdict_table import verdict_table
 from muscope.spec import StudySpec, canonical_json, digest
 from muscope.stages.early_stop import looks, next_runs
 from muscope.verdicts.judge import judge
@@ -229,7 +229,7 @@ def test_the_terminal_says_what_stopped_and_how_sure_its_intervals_are() -> None
 @pytest.mark.parametrize("is_over", [False, True])
 def test_a_card_and_a_table_of_what_stopped_lack_nothing(is_over: bool) -> None:
     verdict = decided_early()
-    shown = card.card(verdict, stopping().variants[0], is_over=is_over)
+    shown = card.card(verdict, is_over=is_over)
     assert shown.is_firm
     assert shown.sentence.endswith("decided after 3 of 10 seeds")
     assert shown.confidence == slope_table(verdict, Statistic.L1).confidence == verdict.confidence

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 
 from muscope import catalogue
@@ -210,14 +211,50 @@ def test_growing_heads_are_seen_in_the_options_of_the_model(
     assert expectation(found).exponent == (start or 0)
 
 
-def test_gradients_of_queries_of_growing_heads_are_in_no_table() -> None:
-    """Measured -1.5 where a fixed head size has -1: q.k/d is smaller on its way back too."""
-    at = of("mup", model="gpt", options={"heads": 4})
+@pytest.mark.parametrize(("scale", "start"), [("1/d", -0.5), ("1/sqrt(d)", 0.0)])
+def test_gradients_of_queries_of_growing_heads_have_the_power_of_the_logits_more(
+    scale: str, start: float
+) -> None:
+    """Measured -1.53 to -1.57 under 1/d, where values have -1.06 to -1.09 (decision 26)."""
+    at = of("mup", "sgd", model="gpt", options={"heads": 4, "attention_scale": scale})
     query, value = (Place(GRADIENT, f"blocks.0.attn.{name}", Role.HIDDEN, 0) for name in ("q", "v"))
-    assert expectation(at.at(query, L1)).exponent is None
+    assert expectation(at.at(query, L1)).exponent == -1 + start
     assert expectation(at.at(value, L1)).exponent == -1
     moved = Place(WEIGHT, "blocks.0.attn.q", Role.HIDDEN, 1)
-    assert expectation(at.at(moved, CONTRIBUTION)).exponent == 0
+    assert expectation(at.at(moved, CONTRIBUTION)).exponent == start
+    adam = of("mup", model="gpt", options={"heads": 4, "attention_scale": scale})
+    assert expectation(adam.at(moved, CONTRIBUTION)).exponent == 0
+
+
+def test_over_a_zero_query_no_source_gives_gradients_of_keys() -> None:
+    at = of("mup", "sgd", model="gpt", options={"heads": 4, "zero_query": True})
+    key = Place(GRADIENT, "blocks.0.attn.k", Role.HIDDEN, 0)
+    assert expectation(at.at(key, L1)).exponent is None
+
+
+def test_averages_of_attention_even_out_within_their_legal_band_and_ever_less() -> None:
+    """Softmax of independent q.k sqrt(d0)/d, causal, 64 keys: no parameter, no training."""
+    chance = np.random.default_rng(0)
+    sizes = [_size_of_averages(chance, d, base=32, keys=64) for d in (32, 64, 128, 256, 512)]
+    slopes = [float(np.polyfit(range(3), np.log2(sizes[at : at + 3]), 1)[0]) for at in (0, 2)]
+    out = Place(TensorKind.ACTIVATION, "blocks.0.attn.out", Role.HIDDEN, 0)
+    growing: Options = {"heads": 4}
+    even: Options = {**growing, "zero_query": True}
+    over_root: Options = {**growing, "attention_scale": "1/sqrt(d)"}
+    legal = legal_exception(of("mup", "muon", "gpt", options=growing).at(out, L1))
+    assert legal
+    assert legal.low < slopes[0] < -0.1 < slopes[1] < 0
+    for others in ({}, even, over_root):
+        assert legal_exception(of("mup", "muon", "gpt", options=others).at(out, L1)) is None
+
+
+def _size_of_averages(chance: np.random.Generator, d: int, *, base: int, keys: int) -> float:
+    """Of values of size 1 that softmax averages: the root of the sum of its squared shares."""
+    query, key = chance.normal(size=(2, 40, keys, d))
+    scores = query @ key.swapaxes(1, 2) * base**0.5 / d
+    shares = np.exp(scores) * np.tri(keys)
+    shares /= shares.sum(axis=-1, keepdims=True)
+    return float(np.sqrt((shares**2).sum(axis=-1)).mean())
 
 
 # Measured over widths 64 to 256 and 64 to 512 (docs/decisions/0026).

@@ -105,6 +105,44 @@ def test_slow_alignment_is_legal_where_token_vectors_meet_a_sign_like_update() -
 
 
 @pytest.mark.parametrize(
+    ("part", "family", "low"),
+    [
+        ("mlp.up", ADAM, -0.20),
+        ("mlp.up", SGD, -0.20),
+        ("attention.q", ADAM, -0.20),
+        ("attention.q", SGD, -0.35),
+        ("attention.q", UpdateFamily.ORTHOGONAL, None),
+    ],
+)
+def test_a_change_may_shrink_as_the_contribution_that_makes_it(
+    part: str, family: UpdateFamily, low: float | None
+) -> None:
+    """Where little comes from below, as with small branches: the bands are those of ADR 16, 26."""
+    at = Coordinates("mup", True, family, Role.HIDDEN, CHANGE, 1, aligns_slowly=True, part=part)
+    legal = legal_exception(at)
+    assert (None if legal is None else legal.low) == low
+
+
+def test_growing_heads_under_1_over_d_start_the_gradients_of_sgd_at_minus_one_half() -> None:
+    at = Coordinates("mup", True, SGD, Role.HIDDEN, CHANGE, 1, aligns_slowly=True)
+    scores = replace(at, part="attention.q", attention_start=-0.5)
+    values = replace(at, part="attention.v", attention_start=-0.5)
+    by_root = replace(at, part="attention.q", attention_start=0.0)
+    found = [legal_exception(one) for one in (scores, values, by_root)]
+    assert [legal and legal.low for legal in found] == [-0.85, -0.35, -0.35]
+
+
+def test_what_attention_hands_on_may_even_out_only_where_its_logits_start_low() -> None:
+    at = Coordinates("mup", True, ADAM, Role.HIDDEN, L1, 0, part="attention.o")
+    low = replace(at, attention_start=-0.5)
+    assert legal_exception(at) is None
+    assert legal_exception(replace(low, zero_query=True)) is None
+    legal = legal_exception(low)
+    assert legal is not None
+    assert legal.low == -0.30
+
+
+@pytest.mark.parametrize(
     ("zero_readout", "step", "band"),
     [
         (False, 0, (-0.65, 0.10)),

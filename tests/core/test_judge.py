@@ -69,6 +69,15 @@ def test_one_width_is_inconclusive_without_a_slope() -> None:
     assert (found.verdict, found.slope, found.widths) == (CellVerdict.INCONCLUSIVE, None, (64,))
 
 
+def test_widths_without_a_seed_in_common_are_told_to_share_seeds() -> None:
+    spec = study()
+    of_width = {64: (0, 1), 128: (2, 3), 256: (0, 1), 512: (2, 3)}
+    measured = [s for s in samples(spec, grows_as(1.0)) if s.seed in of_width[s.width]]
+    verdict = judged(spec, measured)
+    assert verdict.verdict is CellVerdict.INCONCLUSIVE
+    assert "take the same seeds at every width" in str(verdict.power())
+
+
 def test_zeros_that_theory_expects_do_not_count() -> None:
     spec = study(zero_readout=True)
     verdict = judged(spec, samples(spec, readout_as(0.0)))

@@ -9,7 +9,7 @@ import pytest
 from muscope.plots import coordinate_check, drawing
 from muscope.records import Sample, Values
 from muscope.spec import Arm, ModelSpec, OptimizerSpec, ParametrizationSpec, StudySpec
-from muscope.vocabulary import Role, Statistic, TensorKind
+from muscope.vocabulary import Axis, Role, Statistic, TensorKind
 
 WIDTHS = (64, 128, 256)
 SPEC = StudySpec(
@@ -141,3 +141,86 @@ def test_one_tensor_alone_is_drawn_with_the_slope_that_theory_expects() -> None:
 def test_a_tensor_can_be_looked_at_alone() -> None:
     grid = [sample(64, 0, 1.0, tensor=name) for name in ("input", "readout")]
     assert [line.tensor for line in info(grid, tensor="readout").lines] == ["readout"]
+
+
+def deep(*, depths: tuple[int, ...] = (2, 4, 8)) -> list[Sample]:
+    """A stream that grows as depth, by as many blocks as there are, and a readout that does not."""
+    return [
+        sample(width, seed, value, step=step, depth=depth, tensor=tensor, role=role)
+        for width in WIDTHS
+        for seed in (0, 1)
+        for step in (0, 1, 2)
+        for depth in depths
+        for tensor, role, value in (
+            *((f"blocks.{n}.residual", Role.RESIDUAL, float(n + 1)) for n in range(depth)),
+            ("readout", Role.OUTPUT, 1.0),
+        )
+    ]
+
+
+def test_over_depth_the_last_block_is_compared_with_the_last_at_every_width_and_step() -> None:
+    found = info(deep(), axis=Axis.DEPTH)
+    assert found.places == (2, 4, 8)
+    places = [(panel.width, panel.step) for panel in found.panels]
+    assert places == [(width, step) for width in WIDTHS for step in (0, 1, 2)]
+    assert {line.tensor for line in found.lines} == {"blocks.last.residual", "readout"}
+    for line in found.lines:
+        grows = line.tensor == "blocks.last.residual"
+        drawn = [(point.at, point.mean) for point in line.points]
+        assert drawn == [(depth, float(depth) if grows else 1.0) for depth in (2, 4, 8)]
+    assert "at 3 depths from 2 to 8, 2 seeds; steps 0, 1, 2." in coordinate_check.summary(found)
+    layout = drawing.figure(found)["layout"]
+    assert layout["xaxis"]["title"]["text"] == layout["meta"]["xTitle"] == "depth"
+    assert layout["annotations"][0]["text"] == "step 0, width 64"
+    (last,) = {line.tensor for line in info(deep(), axis=Axis.DEPTH, tensor="readout").lines}
+    assert last == "readout"
+
+
+def test_over_steps_there_is_a_panel_for_every_width_and_the_first_forward_is_left_out() -> None:
+    grid = [sample(w, 0, 2.0**step, step=step) for w in WIDTHS for step in range(5)]
+    found = info(grid, axis=Axis.STEP)
+    assert [(panel.width, panel.step) for panel in found.panels] == [(w, None) for w in WIDTHS]
+    assert {point.at for line in found.lines for point in line.points} == {1, 2, 3, 4}
+    assert found.words(found.panels[0]) == "width 64"
+
+
+def test_of_many_places_on_the_axis_the_powers_of_two_have_ticks() -> None:
+    grid = [sample(64, 0, 1.0, step=step) for step in range(101)]
+    layout = drawing.figure(info(grid, axis=Axis.STEP))["layout"]
+    assert layout["xaxis"]["tickvals"] == [1, 2, 4, 8, 16, 32, 64]
+
+
+def test_over_the_batch_size_every_width_and_step_has_a_panel() -> None:
+    grid = [sample(w, 0, b**-0.5, batch_size=b) for w in WIDTHS for b in (4, 16)]
+    found = info(grid, axis=Axis.BATCH)
+    assert [(panel.width, panel.batch_size) for panel in found.panels] == [
+        (w, None) for w in WIDTHS
+    ]
+    assert [point.mean for point in found.panels[0].lines[0].points] == [0.5, 0.25]
+    assert "at 2 batch sizes from 4 to 16" in coordinate_check.summary(found)
+
+
+def test_an_axis_of_one_place_has_nothing_to_draw_and_says_so() -> None:
+    found = info([sample(64, 0, 1.0, depth=2)], axis=Axis.DEPTH, is_over=True)
+    assert found.panels == ()
+    words = "Measured at depth 2 alone: nothing to draw over depth."
+    assert coordinate_check.summary(found) == words
+    json.dumps(drawing.figure(found), allow_nan=False)
+
+
+def test_of_many_widths_that_are_held_the_first_and_the_last_are_drawn_and_it_is_said() -> None:
+    widths = [2**power for power in range(4, 12)]
+    grid = [sample(w, 0, 1.0, depth=depth) for w in widths for depth in (2, 4)]
+    found = info(grid, axis=Axis.DEPTH)
+    drawn = [panel.width for panel in found.panels]
+    assert len(drawn) == coordinate_check.MAX_HELD
+    assert (drawn[0], drawn[-1]) == (16, 2048)
+    assert "4 of 8 widths (the CSV holds all)" in coordinate_check.summary(found)
+
+
+def test_a_line_that_bends_is_named_in_the_caption() -> None:
+    points = tuple(coordinate_check.Point(w, 1.0, 1.0, 1.0, 2) for w in WIDTHS)
+    line = coordinate_check.Line("readout", Role.OUTPUT, points, 0.0, None, bends=True)
+    panel = coordinate_check.Panel(step=1, depth=2, lines=(line,))
+    found = coordinate_check.CoordinateCheckInfo("x", Statistic.L1, WIDTHS, 2, (panel,), 1)
+    assert "1 line bends: readout at step 1." in coordinate_check.summary(found)

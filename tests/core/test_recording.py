@@ -5,13 +5,14 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, strategies
 
-from muscope import catalogue, plan
+from muscope import catalogue, plan, timing
 from muscope.presets.demo import demo
 from muscope.recording import STATISTICS, Record, recorded_steps
 from muscope.records import PLACES, Values
 from muscope.spec import RunSpec
 from muscope.storage.nonfinite import MEASUREMENT_COLUMNS
 from muscope.vocabulary import Statistic, TensorKind
+from tests.core.machines import ROUND
 
 
 def run(record: Record, steps: int = 4) -> RunSpec:
@@ -52,6 +53,25 @@ def test_a_long_run_is_recorded_at_steps_that_can_be_named() -> None:
     assert recorded_steps(33) == (*range(9), 11, 16, 23, 32, 33)
     assert recorded_steps(100) == (*range(9), 11, 16, 23, 32, 45, 64, 91, 100)
     assert len(recorded_steps(100_000)) == 37
+
+
+@given(strategies.integers(1, 10_000), strategies.integers(1, 10_000))
+def test_every_so_many_steps_are_its_multiples_and_the_last(steps: int, every: int) -> None:
+    recorded = recorded_steps(steps, every)
+    assert set(recorded) == {step for step in range(steps) if step % every == 0} | {steps}
+    assert list(recorded) == sorted(set(recorded))
+
+
+def test_recording_fewer_steps_costs_less_and_the_plan_says_so() -> None:
+    spec = demo().model_copy(update={"record": "full", "steps": 30})
+    every, tenth = plan.plan(spec), plan.plan(spec.model_copy(update={"record_every": 10}))
+    assert tenth.loss_rows == every.loss_rows
+    assert tenth.flops < every.flops
+    assert tenth.cells < every.cells / 7  # 4 of 31 steps
+    assert tenth.measurement_rows < every.measurement_rows / 7
+    assert any("step 1" in warning for warning in tenth.warnings)
+    seconds = [timing.study_seconds(planned, [ROUND]) for planned in (tenth, every)]
+    assert seconds[0] < seconds[1]
 
 
 @pytest.mark.parametrize(("record", "kinds"), [("activations", 1), ("standard", 4), ("full", 4)])

@@ -7,6 +7,7 @@ import io
 import math
 import re
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -16,7 +17,7 @@ from muscope.records import Sample, Values
 from muscope.reports import card, formats, html, slope_table, templating
 from muscope.reports import csv as report_csv
 from muscope.reports.html import ReportInput, ReportRun
-from muscope.vocabulary import Role, RunState, Statistic, TensorKind
+from muscope.vocabulary import Axis, Role, RunState, Statistic, TensorKind
 from tests.server import measured
 
 SPEC = measured.small("Report & <more>")
@@ -96,7 +97,7 @@ def test_the_points_of_a_chart_can_be_computed_from_the_csv() -> None:
                 found[row["step"], row["tensor"], row["width"]].append(float(row[statistic]))
         info = coordinate_check.info(samples, None, statistic, spec=SPEC)
         shown = {
-            (str(panel.step), line.tensor, str(point.width)): point.mean
+            (str(panel.step), line.tensor, str(point.at)): point.mean
             for panel in info.panels
             for line in panel.lines
             for point in line.points
@@ -160,3 +161,20 @@ def test_text_between_backticks_is_code_and_nothing_else_is_markup() -> None:
 
 def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def test_a_report_on_several_depths_draws_and_tabulates_them_too() -> None:
+    spec = SPEC.model_copy(update={"depths": (1, 2)})
+    deep = ReportInput(
+        spec=spec,
+        verdicts=[],
+        samples=[replace(one, depth=depth) for one in grid() for depth in (1, 2)],
+        runs=[],
+        environment={},
+        created_at=datetime(2026, 7, 1, tzinfo=UTC),
+    )
+    charts = html.drawn_charts(deep)
+    assert {chart.axis for chart in charts} == {Axis.WIDTH, Axis.DEPTH}
+    of_depth = [chart for chart in charts if chart.axis is Axis.DEPTH]
+    assert all(chart.summary.startswith("2 tensors at 2 depths from 1 to 2") for chart in of_depth)
+    assert "over depth" in html.render(deep)

@@ -91,3 +91,49 @@ def test_a_zero_among_others_is_neither_hidden_nor_called_zero() -> None:
     assert found.mixed[0]
     assert not found.zero[0]
     assert found.seeds[0] == 4
+
+
+def parabola(curvature: float, *, seeds: int = 4, noise: float = 0.0) -> Floats:
+    """One cell: log2 of it is a parabola in log2 of the width; seeds differ by a factor."""
+    logs = np.log2(np.array(WIDTHS, dtype=np.float64))
+    line = 0.3 * logs + curvature * logs**2
+    scatter = noise * np.random.default_rng(5).normal(size=(len(WIDTHS), seeds))
+    found: Floats = 2.0 ** (line[:, None] + scatter + np.arange(seeds) / 4)
+    return found[None]
+
+
+def test_the_quadratic_term_of_a_parabola_is_found_and_a_line_has_none() -> None:
+    for curvature in (0.0, 0.07, -0.2):
+        values = parabola(curvature)
+        fits = fit(WIDTHS, values, np.ones_like(values, dtype=np.bool_))
+        value, interval = fits.curvature_of(0)
+        assert value == pytest.approx(curvature, abs=1e-9)
+        assert interval == pytest.approx((curvature, curvature), abs=1e-9)
+
+
+def test_the_interval_of_a_curvature_is_that_of_the_single_seeds() -> None:
+    values = parabola(0.1, noise=0.05)
+    fits = fit(WIDTHS, values, np.ones_like(values, dtype=np.bool_))
+    logs = np.log2(np.array(WIDTHS, dtype=np.float64))
+    single = [np.polyfit(logs, np.log2(values[0, :, seed]), 2)[0] for seed in range(4)]
+    of_mean = np.polyfit(logs, np.log2(values[0].mean(axis=1)), 2)[0]
+    half_width = 2.353 * np.std(single, ddof=1) / 2  # Student's t of 3 degrees of freedom, 90 %
+    value, interval = fits.curvature_of(0)
+    assert value == pytest.approx(of_mean)
+    assert interval == pytest.approx((of_mean - half_width, of_mean + half_width), rel=1e-3)
+
+
+def test_two_widths_have_no_curvature_and_a_missing_width_is_left_out() -> None:
+    values = parabola(0.1)
+    two = fit(WIDTHS[:2], values[:, :2], np.ones((1, 2, 4), dtype=np.bool_))
+    assert two.curvature_of(0) == (None, None)
+    present = np.ones_like(values, dtype=np.bool_)
+    present[:, 1] = False
+    value, _ = fit(WIDTHS, values, present).curvature_of(0)
+    assert value == pytest.approx(0.1, abs=1e-9)
+
+
+def test_the_mean_of_values_near_the_largest_float_is_finite() -> None:
+    values = np.full((1, 2, 3), 1.5e308)
+    found = fit((64, 128), values, np.ones_like(values, dtype=np.bool_))
+    assert found.slope_of(0) == pytest.approx(0.0, abs=1e-12)  # rounding of one sum

@@ -170,3 +170,62 @@ def test_a_stored_spec_is_read_even_if_its_rules_would_be_refused_today() -> Non
     assert stored(json.dumps(content)).variants[0].optimizer.name == "lamb"
     with pytest.raises(ValidationError, match="larger than every width"):
         stored(json.dumps({**content, "base_width": 4096}))
+
+
+def test_batch_sizes_multiply_the_runs_and_leave_the_digest_of_those_without() -> None:
+    one, several = parsed(data()), parsed(data(batch_sizes=[32, 8]))
+    assert "batch_size" not in canonical_json(next(plan.runs(one))).replace(
+        canonical_json(one.variants[0]), ""
+    )
+    assert several.batch_sizes == (8, 32)
+    assert several.run_count == 2 * one.run_count == len(list(plan.runs(several)))
+    assert {run.model.batch_size for run in plan.runs(several)} == {8, 32}
+    assert several.variants == one.variants
+
+
+def test_runs_of_one_bundle_have_one_batch_size_and_larger_batches_cost_more() -> None:
+    planned = plan.plan(parsed(data(batch_sizes=[8, 32])))
+    sizes = [{run.model.batch_size for run in bundle.runs} for bundle in planned.bundles]
+    assert {len(found) for found in sizes} == {1}
+    by_size = {
+        size: sum(b.flops for b, found in zip(planned.bundles, sizes, strict=True) if size in found)
+        for size in (8, 32)
+    }
+    assert 3 < by_size[32] / by_size[8] <= 4  # updates cost the same
+
+
+@pytest.mark.parametrize(("sizes", "word"), [([0], "batch_sizes"), ([8, 8], "twice")])
+def test_batch_sizes_are_distinct_whole_numbers(sizes: list[int], word: str) -> None:
+    assert word in refusal(data(batch_sizes=sizes))
+
+
+def test_a_study_of_learning_rates_has_one_batch_size() -> None:
+    content = data(kind="lr_transfer", octaves=[-1, 0, 1], batch_sizes=[8, 32])
+    assert "batch_sizes are for coordinate checks" in refusal(content)
+
+
+def test_what_is_recorded_every_so_many_steps_is_of_each_run_and_silent_without() -> None:
+    some = parsed(data(record_every=2))
+    assert {run.recorded_steps for run in plan.runs(some)} == {(0, 2, 4)}
+    assert "record_every" not in canonical_json(demo())
+    assert digest(some) != DEMO_DIGEST
+    assert digest(parsed(data(record_every=1))) == DEMO_DIGEST  # all of 4 steps are recorded
+    assert parsed(data(record_every=1, steps=40)).record_every == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"record_every": 0}, "record_every"),
+        ({"record_every": 10_001}, "record_every"),
+        ({"record_every": 9, "steps": 10_000}, "are 1113 recorded steps, more than 1024; take at"),
+        (
+            {"record_every": 9, "kind": "lr_transfer", "octaves": [-1, 0, 1]},
+            "record_every is for coordinate checks",
+        ),
+    ],
+)
+def test_too_many_recorded_steps_are_refused(changes: dict[str, object], words: str) -> None:
+    assert words in refusal(data(**changes))
+    fewest = data(record_every=10, steps=10_000)
+    assert len(next(plan.runs(parsed(fewest))).recorded_steps) == 1001

@@ -6,12 +6,14 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from muscope.cli.table import verdict_table
 from muscope.presets.demo import demo
 from muscope.records import Values
+from muscope.reports.verdict_table import verdict_table
+from muscope.verdicts.diagnosis.types import Diagnosis, Suspect
 from muscope.verdicts.judge import judge
 from muscope.verdicts.types import VariantVerdict
 from muscope.vocabulary import TensorKind
+from tests.core import verdicts as written
 from tests.core.grids import judged, samples, study
 
 
@@ -79,7 +81,8 @@ def test_an_inconclusive_verdict_says_what_to_add() -> None:
     noise = (1.0, 1.5, 0.7, 1.2, 0.9)
     measured = samples(spec, lambda run, a, t: noise[(run.seed + run.width // 64) % 5])
     text = printed((judged(spec, measured),))
-    assert "cannot be told from flat here: add seeds or widths" in " ".join(text.split())
+    assert "cannot be told from flat here: " in (said := " ".join(text.split()))
+    assert "seeds in all would decide" in said or "add seeds or widths" in said
 
 
 def test_contributions_of_weights_have_a_table_of_their_own() -> None:
@@ -98,3 +101,23 @@ def test_contributions_of_weights_have_a_table_of_their_own() -> None:
 
 def test_nothing_measured_is_said_and_not_an_error() -> None:
     assert "nothing measured yet" in printed(judge(demo(), (), runs_judged={}, final=False))
+
+
+def test_the_summary_says_what_is_probably_wrong_and_what_to_mend() -> None:
+    def suspect(title: str, score: float) -> Suspect:
+        return Suspect(
+            fault=title, title=title, score=score, evidence=("fc2 grows",), fix=f"mend {title}",
+            visible_in="slopes",
+        )  # fmt: skip
+
+    found = Diagnosis(
+        suspects=(suspect("the rate", 0.8), suspect("the std", 0.195), suspect("luck", 0.005)),
+        separates="the change of fc2",
+    )
+    text = printed((written.verdict(written.cell("fc2", 0.5), diagnosis=found),))
+    for line in (
+        "probably (80 %): the rate", "fix: mend the rate", "evidence: fc2 grows",
+        "or (20 %): the std; fix: mend the std", "to tell the first two apart: the change of fc2",
+    ):  # fmt: skip
+        assert line in text
+    assert "luck" not in text

@@ -244,3 +244,16 @@ def _pretend(page: Page, *, hidden: bool) -> None:
         }""",
         hidden,
     )
+
+
+def test_one_click_adds_what_is_missing(browser: Browser, house: House) -> None:
+    study_id = measured.undecided(house.database)
+    with watched(browser, house.enter(urls.extension(study_id)), viewport=PHONE) as found:
+        assert (found.overflow, found.axe()) == (0, [])
+        found.page.goto(house.server.origin + urls.study(study_id))
+        found.page.get_by_role("link", name="Extend", exact=True).click()
+        assert (found.overflow, found.axe()) == (0, [])
+        found.page.get_by_role("button", name="Add 2 seeds and width 1024").click()
+        expect(found.page.get_by_text("0 of 24 new runs ended, 16 reused")).to_be_visible()
+        assert (found.overflow, found.axe()) == (0, [])
+        found.assert_clean()

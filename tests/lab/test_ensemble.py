@@ -7,7 +7,8 @@ from types import ModuleType
 import pytest
 import torch
 
-from muscope.lab import curvature, data, engine, models, sharing
+from muscope import plan
+from muscope.lab import curvature, data, engine, ensemble, models, sharing
 from muscope.lab import stack as stacks
 from muscope.lab.ensemble import Ensemble
 from muscope.lab.models.mlp import Mlp
@@ -85,6 +86,23 @@ def test_a_shared_start_changes_no_number(
     assert_same(shared, list(engine.train(members)), members)
 
 
+@pytest.mark.parametrize(
+    ("threads", "members", "fitting", "size"),
+    [(1, 24, 3, 3), (2, 24, 3, 4), (2, 24, 1, 1), (2, 14, 5, 6), (16, 24, 3, 3), (4, 24, 12, 12)],
+)
+def test_every_thread_has_whole_members_of_a_stack(
+    threads: int, members: int, fitting: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = specs.run()
+    elements = sum(weight.parameters for weight in plan.weights(run)) + sum(
+        entry.elements_per_example * run.model.batch_size for entry in plan.activations(run)
+    )
+    monkeypatch.setattr(ensemble, "CPU_STACK_BYTES", 4 * fitting * elements)
+    monkeypatch.setattr(ensemble, "device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert ensemble._stack_size([run] * members) == size
+
+
 class Full:
     """Memory that ends at certain calls of a function, if the stack has more than one member."""
 
@@ -120,6 +138,19 @@ def test_a_stack_that_runs_out_of_memory_goes_on_in_halves(
     memory = Full(method, calls, monkeypatch)
     assert_same(list(engine.train(members)), undisturbed, members)
     assert memory.refusals == len(calls)
+
+
+def test_held_out_losses_are_taken_in_halves_when_memory_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    members = sweep("gpt", record="losses", batches="fresh", held_out=2)
+    *_, undisturbed = engine.train(members)
+    memory = Full("held_out_losses", (1, 2), monkeypatch)
+    *_, last = engine.train(members)
+    assert memory.refusals == 2
+    assert [row.member for row in last.progress] == list(range(len(members)))
+    for one, other in zip(last.progress, undisturbed.progress, strict=True):
+        assert one.eval_loss == pytest.approx(other.eval_loss, rel=1e-5)  # other stacks, float32
 
 
 class FullOnce:

@@ -42,3 +42,19 @@ def test_nan_and_infinity_stay_with_their_member() -> None:
 
 def test_nothing_is_computed_that_was_not_asked() -> None:
     assert set(probes.sizes(torch.ones(1, 2, 2), torch.ones(1, 2, 2), (Statistic.RMS,))) == {"rms"}
+
+
+def test_sizes_and_those_of_an_update_are_those_of_the_tensor_and_the_difference() -> None:
+    generator = torch.Generator().manual_seed(0)
+    now, first, before = (torch.randn(3, 512, 1024, generator=generator) for _ in range(3))
+    own, of_update = probes.sized_with_update(now, (first, before), (SIZES, SIZES))
+    both = (
+        (own, probes.sized(now, first, SIZES)),
+        (of_update, probes.sized(now - before, now, SIZES)),
+    )
+    for found, alone in both:
+        for name, values in zip(found.statistics, found.values, strict=True):
+            place = alone.statistics.index(name)
+            # pieces and the order in which they are added up are the same
+            torch.testing.assert_close(values, alone.values[place], rtol=0, atol=0)
+    assert set(own.statistics) - set(of_update.statistics) == {Statistic.CHANGE}

@@ -5,8 +5,9 @@ import torch
 from torch import Tensor
 
 from muscope.catalogue import WeightEntry, WeightKind
+from muscope.lab import probes
 from muscope.lab.optimizers.muon import orthogonalize
-from muscope.lab.spectra import Spectra
+from muscope.lab.spectra import Matrix, Spectra
 from muscope.vocabulary import Role, Statistic, TensorKind
 
 FROM_BELOW = 0.0005
@@ -20,8 +21,14 @@ def matrix(rows: int, columns: int) -> WeightEntry:
     return WeightEntry("w", Role.HIDDEN, columns, rows, rows * columns)
 
 
+def statistics(spectra: Spectra, entry: WeightEntry, values: Tensor) -> dict[Statistic, Tensor]:
+    largest = torch.maximum(values.amax((1, 2)), -values.amin((1, 2)))
+    one = Matrix(entry, values, largest.double(), probes.rms(values))
+    return spectra.statistics(TensorKind.WEIGHT, [one])[entry.name]
+
+
 def measured(spectra: Spectra, values: Tensor) -> tuple[Tensor, Tensor]:
-    found = spectra.statistics(TensorKind.WEIGHT, matrix(*values.shape[1:]), values)
+    found = statistics(spectra, matrix(*values.shape[1:]), values)
     return found[Statistic.SPECTRAL], found[Statistic.STABLE_RANK]
 
 
@@ -47,7 +54,7 @@ def test_numbers_whose_squares_float32_cannot_hold(size: float) -> None:
     assert norm.tolist() == pytest.approx(true_norm.tolist(), rel=FROM_BELOW)
     assert rank.tolist() == pytest.approx(true_rank.tolist(), rel=2.1 * FROM_BELOW)
     table = WeightEntry("w", Role.EMBEDDING, 1, 64, 64 * 64, kind=WeightKind.TABLE)
-    row = Spectra().statistics(TensorKind.WEIGHT, table, values)[Statistic.SPECTRAL]
+    row = statistics(Spectra(), table, values)[Statistic.SPECTRAL]
     largest = values.double().square().mean(2).sqrt().amax(1)
     assert row.tolist() == pytest.approx(largest.tolist(), rel=1e-6)
 
@@ -104,6 +111,39 @@ def test_zeros_have_no_norm_and_no_stable_rank_and_are_searched_again() -> None:
     assert measured(spectra, torch.eye(8).expand(2, -1, -1))[0].tolist() == pytest.approx([1, 1])
 
 
+def test_a_member_that_was_zeros_is_searched_as_if_it_were_new() -> None:
+    """And its neighbours go on from where they were."""
+    spectra, neighbour, draw = Spectra(), Spectra(), torch.Generator().manual_seed(8)
+    values = torch.randn(2, 300, 300, generator=draw)
+    zeros = values.clone()
+    zeros[0] = 0
+    assert measured(spectra, zeros)[0][0] == 0
+    measured(neighbour, values[1:])
+    norm = measured(spectra, values)[0]
+    for found, alone in zip(norm, (Spectra(), neighbour), strict=True):
+        place = 0 if alone is not neighbour else 1
+        expected = measured(alone, values[place : place + 1])[0]
+        assert float(found) == pytest.approx(float(expected), rel=FLOAT32)
+
+
+def test_matrices_of_one_shape_do_not_notice_each_other() -> None:
+    draw = torch.Generator().manual_seed(9)
+    several = {name: torch.randn(2, 90, 80, generator=draw) for name in "abc"}
+    entries = {name: WeightEntry(name, Role.HIDDEN, 80, 90, 90 * 80) for name in several}
+    matrices = [
+        Matrix(entries[name], values, values.abs().amax((1, 2)).double(), probes.rms(values))
+        for name, values in several.items()
+    ]
+    together, alone = Spectra(), {name: Spectra() for name in several}
+    for _ in range(2):
+        found = together.statistics(TensorKind.WEIGHT, matrices)
+        for matrix in matrices:
+            name = matrix.entry.name
+            (expected,) = alone[name].statistics(TensorKind.WEIGHT, [matrix]).values()
+            for statistic, values in expected.items():
+                assert found[name][statistic].tolist() == pytest.approx(values.tolist(), rel=1e-5)
+
+
 def test_a_member_that_diverged_disturbs_no_other() -> None:
     values = torch.randn(2, 20, 20, generator=torch.Generator().manual_seed(3))
     alone = measured(Spectra(), values[1:])[0]
@@ -116,5 +156,5 @@ def test_a_member_that_diverged_disturbs_no_other() -> None:
 def test_a_table_has_the_largest_row_instead() -> None:
     entry = WeightEntry("w", Role.EMBEDDING, 1, 4, 12, kind=WeightKind.TABLE)
     values = torch.tensor([[[1.0, 1, 1, 1], [0, 0, 0, -4], [2, 0, 0, 0]]])
-    found = Spectra().statistics(TensorKind.WEIGHT, entry, values)
+    found = statistics(Spectra(), entry, values)
     assert {name: value.tolist() for name, value in found.items()} == {Statistic.SPECTRAL: [2.0]}

@@ -19,7 +19,8 @@ from muscope.storage.bundles import Claim, Outcome
 from muscope.storage.database import Database
 from muscope.storage.digest import RunDigest
 from muscope.storage.workers import WorkerRow
-from muscope.verdicts.types import Cell, TensorVerdict, VariantVerdict
+from muscope.verdicts.statements import as_theory, is_stable
+from muscope.verdicts.types import Addition, Cell, TensorVerdict, VariantVerdict
 from muscope.vocabulary import CellVerdict, RunState, Statistic, TensorKind
 from tests.core.machines import ROUND
 
@@ -62,6 +63,17 @@ def finished(database: Database, spec: StudySpec) -> str:
     study_id = submitted(database, spec)
     while train_next(database, spec, study_id):
         pass
+    return study_id
+
+
+def undecided(database: Database) -> str:
+    """A study of 16 runs whose verdict on µP asks for 4 seeds and width 1024."""
+    spec = small()
+    study_id = finished(database, spec)
+    advice = {"verdict": CellVerdict.INCONCLUSIVE, "addition": Addition(seeds=4, widths=(1024,))}
+    sp, mup = (judged(variant) for variant in spec.variants)
+    with database.write() as conn:
+        verdicts.save(conn, study_id, [sp, mup.model_copy(update=advice)])
     return study_id
 
 
@@ -191,6 +203,8 @@ def judged(
         final=final,
         runs_judged=runs,
         runs_planned=8,
+        stable=is_stable(verdict),
+        as_theory=as_theory(cells),
         tensors=tuple(
             TensorVerdict(tensor=name, role=cell.role, depth=1, verdict=verdict, worst=cell)
             for name, cell in worst.items()

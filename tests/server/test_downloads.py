@@ -38,3 +38,11 @@ def test_the_report_is_an_attachment_that_can_do_nothing_in_our_origin(
     assert "/" not in disposition
     assert "sandbox" in answer.headers["content-security-policy"]
     assert "<b>" not in answer.text.split("<main", 1)[1].split("<script", 1)[0]
+
+
+def test_slopes_are_a_row_per_cell(world: World) -> None:
+    answer = world.visitor.get(f"{urls.api_study(world.study_id)}/slopes.csv")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    verdicts = world.visitor.get(f"{urls.api_study(world.study_id)}/verdicts").json()
+    assert len(rows) == sum(len(one["cells"]) for one in verdicts["verdicts"])
+    assert {row["axis"] for row in rows} == {"width"}

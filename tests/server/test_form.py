@@ -154,6 +154,16 @@ def test_the_form_gives_back_the_spec_it_was_filled_from(spec: StudySpec) -> Non
     assert forms.parse(forms.filled(spec).values) == spec
 
 
+def test_batch_sizes_are_typed_as_a_list_and_come_back() -> None:
+    typed = forms.from_spec(measured.small()) | {"batch_sizes": "32, 8"}
+    spec = forms.parse(typed)
+    assert spec.batch_sizes == (8, 32)
+    assert forms.parse(forms.filled(spec).values) == spec
+    with pytest.raises(forms.FormErrors) as caught:
+        forms.parse(typed | {"batch_sizes": "0"})
+    assert "at least 1" in caught.value.errors["batch_sizes"]
+
+
 def test_every_optimizer_of_the_catalogue_can_be_ticked_on_the_form() -> None:
     ticked = {f"model.mlp.{name}": "on" for name in catalogue.OPTIMIZERS}
     spec = forms.parse(forms.from_spec(measured.small()) | ticked)
@@ -221,3 +231,15 @@ def test_a_study_that_may_stop_early_is_submitted_and_cloned_so(world: World) ->
     assert forms.parse(typed) == spec
     assert forms.parse({k: v for k, v in typed.items() if k != "stop_early"}) == measured.small()
     assert "stop_early" not in world.soup("/studies/new").checked
+
+
+def test_every_how_many_steps_are_recorded_is_typed_and_comes_back() -> None:
+    typed = forms.from_spec(measured.small()) | {"record_every": "2"}
+    spec = forms.parse(typed)
+    assert spec.record_every == 2
+    assert forms.parse(forms.from_spec(spec)) == spec
+    with pytest.raises(forms.FormErrors) as caught:
+        forms.parse(typed | {"record_every": "0"})
+    assert "at least 1" in caught.value.errors["record_every"]
+    sweep = typed | {"kind": "lr_transfer", "octaves": "-1, 0, 1"}
+    assert forms.parse(sweep).record_every is None

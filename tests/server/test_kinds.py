@@ -90,7 +90,7 @@ def test_sizes_of_weights_carry_no_verdict(visitor: tuple[httpx.Client, str]) ->
 def test_csv_and_figure_have_the_same_numbers(visitor: tuple[httpx.Client, str]) -> None:
     client, study_id = visitor
     rows = list(csv.DictReader(io.StringIO(client.get(urls.measurements(study_id)).text)))
-    assert tuple(rows[0])[8:] == Values._fields == tuple(Statistic)
+    assert tuple(rows[0])[9:] == Values._fields == tuple(Statistic)
     assert {row["kind"] for row in rows} == set(TensorKind)
     variant = next(row["variant"] for row in rows if "-sp-" in row["variant"])
     at = {"variant": variant, "kind": "weight", "tensor": "readout", "step": "2"}

@@ -155,3 +155,32 @@ def test_what_is_wrong_with_the_rates_is_said_beside_them() -> None:
     with pytest.raises(forms.FormErrors) as caught:
         forms.parse(values)
     assert "a number is needed here" in caught.value.errors["octaves"]
+
+
+def test_the_table_of_losses_marks_the_best_of_every_width(
+    visitor: tuple[httpx.Client, str],
+) -> None:
+    client, study_id = visitor
+    text = client.get(urls.study(study_id)).text
+    assert text.count("<strong>2.0000</strong>") == 4  # two variants, two widths
+    assert "Lingle's criterion): yes" in Soup(text).text
+
+
+def test_the_report_has_the_tables_and_the_figure_of_the_page(
+    visitor: tuple[httpx.Client, str],
+) -> None:
+    client, study_id = visitor
+    text = client.get(urls.report(study_id)).raise_for_status().text
+    assert "Is the best learning rate of a small model still the best one" in text
+    assert "no optimum at width 64" in text
+    assert text.count("data-figure-of=") == 2
+    preview = client.get(urls.study(study_id, tab="report")).raise_for_status().text
+    assert "no optimum at width 64" in preview
+
+
+def test_the_losses_of_a_study_without_an_ended_run_are_a_header(
+    visitor: tuple[httpx.Client, str],
+) -> None:
+    client, study_id = visitor
+    text = client.get(urls.losses(study_id)).raise_for_status().text
+    assert text == "variant,width,depth,octave,learning_rate,seed,loss,start\r\n"

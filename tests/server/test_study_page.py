@@ -8,7 +8,7 @@ import pytest
 from muscope.storage import bundles, studies
 from muscope.storage.database import open_database
 from muscope.storage.verdicts import VerdictSummary
-from muscope.vocabulary import CellVerdict
+from muscope.vocabulary import Axis, CellVerdict
 from muscope_server import study_page, urls
 from tests.server import measured
 from tests.server.running import Running
@@ -21,7 +21,8 @@ def test_the_verdict_tab_says_it_in_a_sentence_and_shows_every_slope(world: Worl
     assert "change since step 0: exponent" in page.text, "it opens on what decides"
     assert "grows in 3 of 3 tensors" in page.text
     assert "flat in all 3 tensors" in page.text
-    assert "as theory expects" in page.text
+    assert "as its theory says" in page.text
+    assert "not width-stable" in page.text
     assert "+1.00" in page.text
     assert "theory +1" in page.text
     assert "Excused: a µP readout shrinks at initialization." in page.text
@@ -57,6 +58,34 @@ def test_a_figure_that_cannot_be_is_refused(world: World, query: str) -> None:
     answer = world.visitor.get(f"{urls.api_study(world.study_id)}/figures/coordinate-check?{query}")
     assert answer.status_code in (404, 422)
     assert answer.json()["error"]["message"]
+
+
+def varied(world: World) -> str:
+    """A study of two depths and two batch sizes."""
+    changes = {"widths": (64, 128), "depths": (1, 2), "batch_sizes": (4, 8), "seeds": 1}
+    return measured.finished(world.database, measured.small().model_copy(update=changes))
+
+
+def test_a_study_of_several_depths_and_batch_sizes_is_looked_at_over_each(world: World) -> None:
+    study_id = varied(world)
+    page = world.visitor.get(urls.study(study_id, tab="coordinate-check", axis="depth")).text
+    for axis in Axis:
+        assert f'<option value="{axis}"' in page
+    layout = world.visitor.get(Soup(page).figures[0]).json()["layout"]
+    assert layout["meta"]["xTitle"] == "depth"
+    assert layout["xaxis"]["ticktext"] == ["1", "2"]
+    assert "at 2 depths from 1 to 2" in layout["meta"]["summary"]
+    runs = world.soup(urls.study(study_id, tab="runs")).text
+    assert "depth 2, batch size 8" in runs
+    assert "variant width depth batch size seed" in runs
+
+
+def test_an_axis_that_a_study_does_not_have_is_width(world: World) -> None:
+    page = world.visitor.get(
+        urls.study(world.study_id, tab="coordinate-check", axis="batch_size")
+    ).text
+    assert '<option value="batch_size"' not in page
+    assert not any("axis=" in figure for figure in Soup(page).figures)
 
 
 @pytest.mark.parametrize("part", ["header", "verdict", "runs"])

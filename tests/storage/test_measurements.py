@@ -81,7 +81,7 @@ def test_numbers_come_back_as_they_went(
         (sample,) = measurements.samples(conn, study_id)
         (row,) = measurements.csv_rows(conn, study_id)
     assert str(sample.values) == str(Values(*numbers))
-    assert str(row[8:]) == str(tuple(Values(*numbers)))
+    assert str(row[9:]) == str(tuple(Values(*numbers)))
 
 
 def test_a_tensor_outside_the_plan_is_refused_by_name(db: Database) -> None:
@@ -123,7 +123,7 @@ def test_csv_and_samples_are_the_same_numbers(db: Database) -> None:
             dict(zip(CSV_HEADER, row, strict=True)) for row in measurements.csv_rows(conn, study_id)
         ]
         seen = measurements.samples(conn, study_id)
-    places = CSV_HEADER[:8]
+    places = CSV_HEADER[:9]
     assert rows == [
         {name: getattr(sample, name) for name in places} | sample.values._asdict()
         for sample in seen

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from muscope import costs
 from muscope.lab import data, engine, environment
+from muscope.plan import plan
 from muscope.storage import (
     attempts,
     budgets,
@@ -25,7 +26,7 @@ from muscope.storage.database import Database
 from muscope.storage.disk import DiskFull
 from muscope.storage.doctor import violations
 from muscope.storage.studies import RunRow
-from muscope.storage.tables import bundle
+from muscope.storage.tables import bundle, progress
 from muscope.vocabulary import RunState, StudyState
 from muscope_worker import execute, introduction
 from muscope_worker.execute import TrainingProcess, next_bundle
@@ -58,6 +59,24 @@ def test_a_study_is_trained_recorded_and_judged(
     assert [verdict.final for verdict in judged] == [True, True]
     assert [verdict.runs_judged for verdict in judged] == [4, 4]
     assert len(samples) == 8 * 3 * 3  # runs, steps 0 to 2, tensors
+
+
+def test_of_a_study_recorded_every_other_step_these_rows_and_all_losses_are_kept(
+    db: Database, process: TrainingProcess
+) -> None:
+    spec = tiny(steps=5).model_copy(update={"record": "standard", "record_every": 2})
+    study_id = submit(db, spec)
+    work_off(process)
+
+    assert {run.state for run in runs_of(db, study_id)} == {RunState.FINISHED}
+    with db.read() as conn:
+        judged = verdicts.of_study(conn, study_id)
+        samples = measurements.samples(conn, study_id)
+        losses = conn.execute(select(func.count()).select_from(progress)).scalar()
+    assert {sample.step for sample in samples} == {0, 2, 4, 5}
+    assert len(samples) == plan(spec).measurement_rows
+    assert losses == plan(spec).loss_rows == 8 * 6  # runs, steps 0 to 5
+    assert {cell.step for one in judged for cell in one.cells} == {0, 2, 4, 5}
 
 
 def test_every_bundle_says_what_it_took(

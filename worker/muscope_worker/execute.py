@@ -14,6 +14,8 @@ import muscope
 from muscope import plan
 from muscope.budget import Budget
 from muscope.catalogue import DatasetUnavailable
+from muscope.plugins import PluginError
+from muscope.recorded import RecordedSpec
 from muscope.reports import formats
 from muscope.settings import Settings
 from muscope.stages import hopeless
@@ -56,7 +58,8 @@ class Stopped(RuntimeError):
 class TrainingProcess:
     """The process that trains: who it is, its database, and whether it was asked to stop.
 
-    `tell` spreads the word of bundles that it put into the queue; without it the reapers do.
+    `tell` spreads the word of bundles that it put into the queue; without it the reapers do. It can
+    run what needs the `plugins` of these keys.
     """
 
     settings: Settings
@@ -64,6 +67,7 @@ class TrainingProcess:
     worker_id: str
     tell: Callable[[list[int]], None] = lambda _: None
     stop: threading.Event = field(default_factory=threading.Event)
+    plugins: set[str] = field(default_factory=set)
 
     @property
     def patience_s(self) -> float:
@@ -111,6 +115,7 @@ def _claim(process: TrainingProcess) -> Claim | None:
             pid=os.getpid(),
             code_version=muscope.__version__,
             lease_s=process.settings.lease_s,
+            have=process.plugins,
         )
 
 
@@ -174,7 +179,7 @@ def _rule(process: TrainingProcess, claim: Claim) -> hopeless.Rule | None:
     """What stops runs of an adaptive search half-way; other studies train all to the end."""
     with process.db.read() as conn:
         study = studies.get(conn, claim.study_id)
-    if study is None or study.spec.search != "adaptive":
+    if study is None or isinstance(study.spec, RecordedSpec) or study.spec.search != "adaptive":
         return None
     return hopeless.Rule([member.spec for member in claim.members])
 
@@ -302,6 +307,8 @@ def _fault(error: Exception) -> Fault:
     match error:
         case MeasurementConflict():
             return Fault("E_CONFLICT", str(error))
+        case PluginError():
+            return Fault("E_PLUGIN", str(error))
         case DatasetUnavailable():
             return Fault("E_DATA", str(error))
         case ValueError():

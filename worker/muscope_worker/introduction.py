@@ -55,7 +55,19 @@ def warm_up(db: Database, worker_id: str, *, threads: int) -> WorkerRow:
     row = with_device(
         parent, here.device, memory=here.memory_bytes, torch_version=here.torch_version
     )
-    return replace(row, machine=_known(db, worker_id) or calibration.calibrate())
+    row = replace(row, machine=_known(db, worker_id) or calibration.calibrate())
+    return replace(row, plugins=_plugins())
+
+
+def _plugins() -> str:
+    """What the plugins of this environment describe, asked by a process of its own, as JSON."""
+    # a worker without plugins needs nothing of it
+    from muscope.plugins import probe
+
+    report = probe.report()
+    for sentence in report.refused:
+        log.error("%s", sentence)
+    return report.model_dump_json() if report.described or report.refused else ""
 
 
 def share_of_cores(db: Database) -> int:

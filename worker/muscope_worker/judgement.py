@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from muscope.spec import StudySpec
-from muscope.storage import losses, measurements, staging, studies, verdicts
+from muscope.recorded import AnySpec, RecordedSpec
+from muscope.storage import losses, measurements, recordings, staging, studies, verdicts
 from muscope.storage.database import Database
 from muscope.verdicts.transfer.types import TransferJudgement
 from muscope.verdicts.types import VariantVerdict
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 class Basis:
     """What a study has given at one moment; `final` when nothing will be added."""
 
-    spec: StudySpec
+    spec: AnySpec
     runs_judged: Mapping[str, int]
     final: bool
 
@@ -60,8 +60,8 @@ def catch_up(db: Database, study_id: str, *, patience_s: float) -> list[int]:
     begun: list[int] = []
 
     def advance() -> None:
-        following = staging.advance(db, study_id)
-        if following == []:  # that was the last stage, so the verdict can be final
+        while (following := staging.advance(db, study_id)) == []:
+            # that was the last stage, so the verdict can be final; or all of the next was reused
             _judge_if_missing(db, study_id, patience_s=patience_s)
         begun.extend(following or ())
 
@@ -81,7 +81,10 @@ def _judge_if_missing(db: Database, study_id: str, *, patience_s: float) -> None
 def _basis(conn: Connection, study_id: str) -> Basis | None:
     study = studies.get(conn, study_id)
     runs_judged = studies.runs_judged(conn, study_id)
-    if study is None or not any(runs_judged.values()):
+    if study is None:
+        return None
+    # what is recorded may go on for days, and is judged meanwhile
+    if not any(runs_judged.values()) and not isinstance(study.spec, RecordedSpec):
         return None
     return Basis(
         spec=study.spec,
@@ -95,7 +98,7 @@ def _judging(
 ) -> Callable[[], Sequence[VariantVerdict | TransferJudgement]]:
     """Read what the study has given; what is returned takes longer, and needs no database."""
     # the parent of the pool imports this module, and is to stay free of scipy
-    from muscope.verdicts import judge
+    from muscope.verdicts import judge, recorded
     from muscope.verdicts.transfer import judge as transfer
 
     spec, runs_judged, final = basis.spec, basis.runs_judged, basis.final
@@ -103,4 +106,7 @@ def _judging(
         trials = losses.trials(conn, study_id)
         return lambda: transfer.judge(spec, trials, runs_judged=runs_judged, final=final)
     samples = measurements.samples(conn, study_id)
+    if isinstance(spec, RecordedSpec):
+        tensors = recordings.tensors(conn, study_id)
+        return lambda: recorded.judge(spec, tensors, samples, runs_judged=runs_judged, final=final)
     return lambda: judge.judge(spec, samples, runs_judged=runs_judged, final=final)

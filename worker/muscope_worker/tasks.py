@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from muscope import dispatch
 from muscope.settings import Settings
-from muscope.storage import bundles
+from muscope.storage import bundles, plugins
 from muscope.storage.database import Database, open_database
 from muscope.storage.disk import DiskFull
 from muscope_worker import introduction
@@ -70,6 +70,7 @@ def _tell(db: Database, bundle_ids: list[int]) -> None:
 def _warm_up(process: TrainingProcess) -> None:
     try:
         row = introduction.warm_up(process.db, process.worker_id, threads=process.settings.threads)
+        process.plugins.update(one.key for one in plugins.of_worker(row))
     finally:
         _warm.set()  # what could not be imported fails the first bundle, with a sentence
     introduction.complete(process.db, row)

@@ -17,7 +17,9 @@ const domain = (index, count, gap) => {
 
 const arrange = (layout, width) => {
   const panels = layout.meta.panels;
-  const columns = Math.max(1, Math.min(panels, Math.floor(width / PANEL_WIDTH)));
+  const fitting = Math.max(1, Math.min(panels, Math.floor(width / PANEL_WIDTH)));
+  const { row = 1 } = layout.meta; // panels that belong into one row
+  const columns = row <= fitting ? fitting - (fitting % row) : fitting;
   const rows = Math.max(1, Math.ceil(panels / columns));
   const inner = rows * PANEL_HEIGHT + (rows - 1) * GAP.rows;
   const top = width < NARROW ? 112 : 60;

@@ -4,7 +4,8 @@ from muscope.catalogue.models.entries import ActivationEntry, ModelEntry, Weight
 from muscope.catalogue.models.mlp import MLP
 from muscope.catalogue.models.resnet import RESNET
 from muscope.catalogue.models.transformer import GPT, LLAMA
+from muscope.catalogue.registry import Registry
 
 __all__ = ["MODELS", "ActivationEntry", "ModelEntry", "WeightEntry", "WeightKind"]
 
-MODELS: dict[str, ModelEntry] = {entry.name: entry for entry in (GPT, LLAMA, MLP, RESNET)}
+MODELS: Registry[ModelEntry] = Registry((entry.name, entry) for entry in (GPT, LLAMA, MLP, RESNET))

@@ -95,10 +95,11 @@ def heads(width: int, options: Options) -> Heads:
 
 def check(width: int, options: Options) -> str | None:
     """The sentence why a width has no such heads, or the data are wrong; else None."""
-    return datasets.complaint(DATASET, options) or _heads_complaint(width, options)
+    return datasets.complaint(DATASET, options) or heads_complaint(width, options)
 
 
-def _heads_complaint(width: int, options: Options) -> str | None:
+def heads_complaint(width: int, options: Options) -> str | None:
+    """The sentence why a width has no such heads, or None."""
     fixed, size, group = (int(options[name]) for name in ("heads", "head_size", "queries_per_key"))
     if fixed and width % fixed:
         return f"width {width} is not a multiple of the {fixed} heads"
@@ -238,9 +239,10 @@ def _block_activations(block: str, width: int, options: Options) -> Iterator[Act
         aligns_slowly=True,
     )
     yield tensor("attn.out", stream, stream)  # what attention mixed
-    yield tensor("mlp.up", hidden, 2 * stream)  # the stream after attention, and its norm
+    # the stream after attention, and its norm
+    yield tensor("mlp.up", hidden, 2 * stream, aligns_slowly=True)
     if gated:
-        yield tensor("mlp.gate", hidden)
+        yield tensor("mlp.gate", hidden, aligns_slowly=True)
     yield tensor("mlp.out", stream, 2 * hidden if gated else hidden)  # the nonlinearity, its gate
     yield ActivationEntry(f"{block}.residual", Role.RESIDUAL, stream)
 

@@ -93,6 +93,11 @@ def _read(model: ModelSpec) -> Text | Images:
     dataset = _dataset(model)
     if dataset in IMAGES:
         return IMAGES[dataset]()
+    if dataset not in TEXTS:
+        # it holds plugins to what the data of this package are
+        from muscope.lab import plugged
+
+        return plugged.data(dataset)
     return TEXTS[dataset](str(model.options.get("dataset_name", "")))
 
 

@@ -19,4 +19,9 @@ MODELS: dict[str, Callable[[int, int, Options], Model]] = {
 
 def build(name: str, width: int, depth: int, options: Options) -> Model:
     """The model of that name and size; its weights are those of the catalogue."""
-    return MODELS[name](width, depth, catalogue.MODELS[name].complete(options))
+    if name in MODELS:
+        return MODELS[name](width, depth, catalogue.MODELS[name].complete(options))
+    # it holds plugins to what a model of this package is
+    from muscope.lab.plugged import PluggedModel
+
+    return PluggedModel(name, width, depth, options)

@@ -38,4 +38,10 @@ OPTIMIZERS: dict[str, Callable[[Options], Optimizer]] = {
 
 def build(name: str, options: Options, role: Role) -> Optimizer:
     """What steps a weight of that role: an optimizer of matrices leaves some to another."""
-    return OPTIMIZERS[catalogue.OPTIMIZERS[name].for_role(role)](options)
+    own = catalogue.OPTIMIZERS[name].for_role(role)
+    if own in OPTIMIZERS:
+        return OPTIMIZERS[own](options)
+    # it holds plugins to what an optimizer of this package is
+    from muscope.lab.plugged import PluggedOptimizer
+
+    return PluggedOptimizer(own, options)

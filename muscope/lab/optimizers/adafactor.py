@@ -29,14 +29,16 @@ def adafactor_update(
     clipped to a root mean square of 1 (the paper's d).
     """
     row, column = state
-    squared = gradient.square() + SMALLEST_SQUARE
+    squared = gradient.square().add_(SMALLEST_SQUARE)
     row = torch.lerp(row, squared.mean(-1, keepdim=True), step**beta2_decay)
     column = torch.lerp(column, squared.mean(-2, keepdim=True), step**beta2_decay)
+    del squared  # an update holds as little as it can, and overwrites what is its own
     # the second moment is row * column / mean(row): a product of squares, which would underflow
-    direction = gradient * (row / row.mean(-2, keepdim=True)).rsqrt() * column.rsqrt()
-    direction = direction / rms(direction).clamp_min(1.0)
+    direction = gradient * (row / row.mean(-2, keepdim=True)).rsqrt()
+    direction.mul_(column.rsqrt())
+    direction.div_(rms(direction).clamp_min(1.0))
     rate = rms(weight).clamp_min(smallest_scale) * rates.learning_rate.clamp_max(step**-0.5)
-    return decayed(weight, rates) - rate * direction, (row, column)
+    return decayed(weight, rates).sub_(direction.mul_(rate)), (row, column)
 
 
 def rms(matrix: Tensor) -> Tensor:

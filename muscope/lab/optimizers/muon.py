@@ -26,11 +26,13 @@ def orthogonalize(matrix: Tensor) -> Tensor:
     """
     a, b, c = COEFFICIENTS
     tall = matrix.shape[-2] > matrix.shape[-1]
+    norm = torch.linalg.matrix_norm(matrix, keepdim=True).clamp_min(SMALLEST_NORM)
+    matrix = matrix / norm  # what it was can go, if nobody else has it
     x: Tensor = matrix.mT if tall else matrix  # (members, rows, columns), rows <= columns
-    x = x / torch.linalg.matrix_norm(x, keepdim=True).clamp_min(SMALLEST_NORM)
+    del matrix
     for _ in range(NEWTON_SCHULZ_STEPS):
         gram = x @ x.mT  # (members, rows, rows)
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x
 
 
@@ -46,9 +48,10 @@ def muon_update(
 ) -> tuple[Tensor, State]:
     """One update of a stacked weight (members, fan_out, fan_in): w -= lr * scale * O."""
     average = torch.lerp(state[0], gradient, 1 - momentum)
-    direction = torch.lerp(gradient, average, momentum) if nesterov else average
-    step = rates.learning_rate * scale * orthogonalize(direction)
-    return decayed(weight, rates) - step, (average,)
+    step = orthogonalize(torch.lerp(gradient, average, momentum) if nesterov else average).mul_(
+        rates.learning_rate * scale
+    )
+    return decayed(weight, rates).sub_(step), (average,)
 
 
 class Muon:

@@ -197,7 +197,7 @@ def _moved(batch: Any, device: torch.device) -> Any:
 def _teaching(built: Built) -> str:
     """What to paste, with the numbers of this model as far as its shapes say them."""
     lines = "\n".join(f"    {line}" for line in _example(built))
-    return f"the file has no function batch(seed); the check needs data, for example:\n\n{lines}\n"
+    return f"there is no function batch(seed): the check needs data, for example:\n\n{lines}\n"
 
 
 def _example(built: Built) -> Iterator[str]:

@@ -14,15 +14,21 @@ from muscope.own_model.tensors import Face, Met, Sight
 def look(model: nn.Module, loss: Callable[[nn.Module], Tensor], width: int) -> Sight:
     """What a forward at one width meets."""
     met: list[Met] = []
-    capture = Capture(model, lambda seen: met.append(_met(seen)))
+    capture = Capture(model, lambda seen: met.append(as_met(seen)))
     with eager(), capture:
         value = loss(model)
+    found = sight(capture, met, width)
+    del value  # the graph that was walked lives as long as the loss
+    return found
+
+
+def sight(capture: Capture, met: list[Met], width: int) -> Sight:
+    """What a capture that was left has met, while the graph of its forward is alive."""
     ends = {name: end for name, end in capture.loss_inputs.items() if name != OUTPUT}
     reached, unchanged = set[str](), set[str]()
     for end in (ends or capture.loss_inputs).values():
         reached |= _modules(graph.without_product(end), capture)
         unchanged |= _modules(graph.unchanged(end), capture)
-    del value  # the graph that was walked lives as long as the loss
     often = {
         name: count
         for (name, face), count in capture.calls.items()
@@ -42,7 +48,8 @@ def _modules(nodes: Any, capture: Capture) -> set[str]:
     return {capture.nodes[node] for node in nodes if node in capture.nodes}
 
 
-def _met(seen: Seen) -> Met:
+def as_met(seen: Seen) -> Met:
+    """A tensor as plain facts."""
     value = seen.value.detach()
     return Met(
         name=seen.name,

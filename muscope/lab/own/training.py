@@ -49,7 +49,7 @@ def train(
     Every forward has the same random numbers, so that a dropout mask is no change.
     """
     names = {(tensor.met, tensor.face): tensor.name for tensor in wanted}
-    gauge = _Gauge(names)
+    gauge = Gauge(names)
     for step in range(steps + 1):
         torch.manual_seed(seed)
         gauge.begin()
@@ -70,7 +70,7 @@ def _update(steppers: Sequence[Stepper], loss: Tensor) -> None:
             stepper.step()
 
 
-class _Gauge:
+class Gauge:
     """Measures tensors while they are valid, and keeps those of step 0 to compare with."""
 
     def __init__(self, names: Mapping[_Key, str]) -> None:

@@ -4,7 +4,6 @@ Everything here is a table or a derivation with its source (docs/facts.md, secti
 are Tensor Programs V and the measurements made for this project). What no source gives is None.
 """
 
-from muscope.theory.expected import activations, weights
 from muscope.theory.expected.coordinates import (
     TOLERANCE,
     Coordinates,
@@ -13,9 +12,16 @@ from muscope.theory.expected.coordinates import (
     Powers,
 )
 from muscope.theory.expected.exceptions import legal_exception
-from muscope.theory.expected.in_depth import DEPTH_TOLERANCE, depth, depth_scheme
+from muscope.theory.expected.in_depth import DEPTH_TOLERANCE, depth, depth_scheme, is_early
 from muscope.theory.expected.rows import row
-from muscope.vocabulary import TensorKind
+from muscope.theory.expected.standards import (
+    Standard,
+    expectation,
+    on_batch_size,
+    on_depth,
+    on_step,
+    on_width,
+)
 
 __all__ = [
     "DEPTH_TOLERANCE",
@@ -24,16 +30,15 @@ __all__ = [
     "Expectation",
     "LegalException",
     "Powers",
+    "Standard",
     "depth",
     "depth_scheme",
     "expectation",
+    "is_early",
     "legal_exception",
+    "on_batch_size",
+    "on_depth",
+    "on_step",
+    "on_width",
     "row",
 ]
-
-
-def expectation(at: Coordinates) -> Expectation:
-    """The exponent of width that theory expects of one tensor at one step."""
-    if at.kind is TensorKind.ACTIVATION:
-        return activations.expectation(at)
-    return weights.expectation(at)

@@ -66,11 +66,16 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class LegalException:
-    """A slope within [low, high] is no fault here. It excuses shrinking, never growing."""
+    """A slope within [low, high] is no fault here.
+
+    It excuses shrinking, never growing; but on depth, where theory itself says that without a rule
+    a stream must grow, `growth` is excused too.
+    """
 
     low: float
     high: float
     reason: str
+    growth: bool = False
 
 
 UNKNOWN = Expectation(None, "no source gives an exponent here")

@@ -15,7 +15,8 @@ from scipy.special import stdtrit
 
 from muscope.spec import StudySpec, Variant
 from muscope.verdicts.looks import CONFIDENCE
-from muscope.verdicts.transfer.losses import Curve, Place, Trial, curves, mean_curve
+from muscope.verdicts.transfer import metrics
+from muscope.verdicts.transfer.losses import Curve, Place, Trial, curves, mean_curve, starts
 from muscope.verdicts.transfer.optimum import best, optimum
 from muscope.verdicts.transfer.types import Drift, RateCell, TransferJudgement, WidthOptimum
 from muscope.vocabulary import TransferVerdict
@@ -37,9 +38,12 @@ def judge(
     spec: StudySpec, trials: Iterable[Trial], *, runs_judged: Mapping[str, int], final: bool
 ) -> tuple[TransferJudgement, ...]:
     """Judge every variant of a learning-rate study on the losses there are."""
-    found = curves(trials)
+    known = tuple(trials)
+    found, untrained = curves(known), starts(known)
     return tuple(
-        _judge_variant(spec, variant, found, runs_judged.get(variant.key, 0), final=final)
+        _judge_variant(
+            spec, variant, found, untrained, runs_judged.get(variant.key, 0), final=final
+        )
         for variant in spec.variants
     )
 
@@ -48,6 +52,7 @@ def _judge_variant(
     spec: StudySpec,
     variant: Variant,
     found: Mapping[Place, Seeds],
+    untrained: Mapping[Place, float],
     runs_judged: int,
     *,
     final: bool,
@@ -62,12 +67,16 @@ def _judge_variant(
         final=final,
         runs_judged=runs_judged,
         runs_planned=spec.run_count // len(spec.variants),
-        optima=tuple(_width_optimum(place, found[place]) for place in places if place in found),
+        optima=tuple(
+            _width_optimum(place, found[place], untrained.get(place))
+            for place in places
+            if place in found
+        ),
         drifts=drifts,
     )
 
 
-def _width_optimum(place: Place, seeds: Seeds) -> WidthOptimum:
+def _width_optimum(place: Place, seeds: Seeds, untrained: float | None) -> WidthOptimum:
     _, width, depth = place
     mean = mean_curve(seeds)
     centre = optimum(mean)
@@ -82,6 +91,8 @@ def _width_optimum(place: Place, seeds: Seeds) -> WidthOptimum:
         low=low,
         high=high,
         seeds=len(seeds),
+        plateau=metrics.plateau(mean),
+        sensitivity=metrics.sensitivity(mean, untrained),
     )
 
 
@@ -109,6 +120,7 @@ def _drift(spec: StudySpec, variant: Variant, depth: int, found: Mapping[Place, 
         ]
     )
     low, high = _interval(slope, half_width)
+    small, large = means.get(spec.widths[0], {}), means.get(spec.widths[-1], {})
     return Drift(
         depth=depth,
         verdict=_verdict(slope, low, high),
@@ -116,7 +128,11 @@ def _drift(spec: StudySpec, variant: Variant, depth: int, found: Mapping[Place, 
         low=low,
         high=high,
         tolerance=TOLERANCE,
-        regret=_regret(means.get(spec.widths[0], {}), means.get(spec.widths[-1], {})),
+        regret=metrics.regret(small, large),
+        cells=metrics.drift_of_cells(small, large),
+        vertices=metrics.drift_of_vertices(small, large),
+        same_cell=metrics.same_cell([means.get(width, {}) for width in spec.widths]),
+        worse_when_wider=metrics.worse_when_wider(means),
     )
 
 
@@ -155,12 +171,3 @@ def _interval(
     if centre is None or half_width is None:
         return (None, None)
     return (centre - half_width, centre + half_width)
-
-
-def _regret(small: Curve, large: Curve) -> float | None:
-    """What the largest width loses at the best rate of the smallest."""
-    transferred, own = best(small), best(large)
-    if transferred is None or own is None or transferred not in large:
-        return None
-    regret = large[transferred] - large[own]
-    return regret if math.isfinite(regret) else None

@@ -12,7 +12,10 @@ FEWEST_LAST = 4
 
 
 class Trial(NamedTuple):
-    """A run with its loss: infinite when it diverged, None when it gave no result at all."""
+    """A run with its loss: infinite when it diverged, None when it gave no result at all.
+
+    `start` is its training loss before the first update, where that is known.
+    """
 
     variant: str
     width: int
@@ -20,6 +23,7 @@ class Trial(NamedTuple):
     octave: float
     seed: int
     loss: float | None
+    start: float | None = None
 
 
 Place: TypeAlias = tuple[str, int, int]
@@ -55,6 +59,15 @@ def curves(trials: Iterable[Trial]) -> dict[Place, dict[int, Curve]]:
             place = (trial.variant, trial.width, trial.depth)
             found[place][trial.seed][trial.octave] = trial.loss
     return {place: dict(seeds) for place, seeds in found.items()}
+
+
+def starts(trials: Iterable[Trial]) -> dict[Place, float]:
+    """What an untrained model loses at every place: the mean over its runs, rates and seeds."""
+    found: dict[Place, list[float]] = defaultdict(list)
+    for trial in trials:
+        if trial.start is not None and math.isfinite(trial.start):
+            found[trial.variant, trial.width, trial.depth].append(trial.start)
+    return {place: math.fsum(values) / len(values) for place, values in found.items()}
 
 
 def mean_curve(seeds: Mapping[int, Curve]) -> Curve:

@@ -23,7 +23,9 @@ class WidthOptimum(Judged):
 
     `optimum` is the octave of the vertex, None where worse rates do not bracket it on both sides;
     [`low`, `high`] its 90 % Student-t interval over the optima of the single seeds, None unless at
-    least two seeds have one; `best` is the octave of the best cell.
+    least two seeds have one; `best` is the octave of the best cell. `plateau` is over how many
+    octaves the loss is within 0.01 of the least; `sensitivity` how much is lost on average over the
+    rates, up to what an untrained model loses; None where they cannot be told.
     """
 
     width: int
@@ -34,6 +36,8 @@ class WidthOptimum(Judged):
     low: float | None
     high: float | None
     seeds: int
+    plateau: float | None = None
+    sensitivity: float | None = None
 
     @property
     def missing_side(self) -> str:
@@ -54,7 +58,10 @@ class Drift(Judged):
 
     None where it cannot be told: an optimum is missing, or too few seeds have all. `regret` is how
     much worse the largest width does at the best rate of the smallest than at its own, in the unit
-    of the loss; None where that rate was not tried there.
+    of the loss; None where that rate was not tried there. `cells` and `vertices` are the octaves
+    from the best cell, and from the optimum, of the smallest width to those of the largest;
+    `same_cell` is Lingle's yes or no. `worse_when_wider` names the first two widths of which the
+    wider one does worse at the best rate of the smallest, None where none does.
     """
 
     depth: int
@@ -64,6 +71,10 @@ class Drift(Judged):
     high: float | None
     tolerance: float
     regret: float | None
+    cells: float | None = None
+    vertices: float | None = None
+    same_cell: bool | None = None
+    worse_when_wider: tuple[int, int] | None = None
 
 
 class TransferJudgement(Judged):

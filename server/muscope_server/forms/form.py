@@ -1,16 +1,19 @@
 """The form as the page shows it: fields with what was typed, and what is wrong beside them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from muscope import catalogue
 from muscope.catalogue import Option
+from muscope.catalogue.registry import plain
+from muscope.catalogue.statistics import STATISTICS, StatisticEntry
 from muscope_server.forms import values
 
 ORDER = (
-    "", "name", "kind", "models", "model", "parametrizations", "parametrization", "widths",
-    "depths", "base_width", "base_depth", "seeds", "steps", "stop_early", "record", "batches",
-    "octaves", "search", "held_out", "yaml",
+    "", "extends", "name", "kind", "models", "model", "parametrizations", "parametrization",
+    "widths", "depths", "batch_sizes", "base_width", "base_depth", "seeds", "steps", "stop_early",
+    "record", "record_every", "statistics", "statistic", "batches", "octaves", "search", "held_out",
+    "yaml",
 )  # fmt: skip
 """The groups of fields as the page shows them."""
 RECORDS = {
@@ -38,10 +41,14 @@ BATCHES = {
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The fields as they were typed, and what is wrong with them; "" keys general errors."""
+    """The fields as they were typed, and what is wrong with them; "" keys general errors.
+
+    The fields that were `changed` for whoever fills it in stand out.
+    """
 
     values: Mapping[str, str]
     errors: Mapping[str, str] = field(default_factory=dict)
+    changed: frozenset[str] = frozenset()
 
     def value(self, name: str) -> str:
         """What stands in a field."""
@@ -96,6 +103,11 @@ class Form:
         return catalogue.OPTIMIZERS.values()
 
     @property
+    def statistics(self) -> Sequence[StatisticEntry]:
+        """Those of plugins, for the template."""
+        return tuple(STATISTICS.values())
+
+    @property
     def parametrizations(self) -> Iterable[catalogue.ParametrizationEntry]:
         """What can be chosen, for the template."""
         return catalogue.PARAMETRIZATION_ENTRIES.values()
@@ -112,5 +124,8 @@ class Problem:
 
 def title(name: str) -> str:
     """A field as its label says it: `model.gpt.batch_size` is `gpt batch size`."""
+    registries = (catalogue.MODELS, catalogue.OPTIMIZERS, catalogue.PARAMETRIZATION_ENTRIES)
+    for full in (full for registry in registries for full in registry.offered()):
+        name = name.replace(full, plain(full))
     parts = [part for part in name.split(".") if part not in ("model", "option", "parametrization")]
     return " ".join(parts).replace("_", " ") or "study"

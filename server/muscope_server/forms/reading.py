@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from muscope import catalogue, spec_file
+from muscope.catalogue.statistics import STATISTICS
 from muscope.spec import StudySpec
 from muscope_server.forms import comparisons
 from muscope_server.forms.complaints import Complaints, FormErrors
@@ -65,11 +66,22 @@ class _Reader:
             "batches": fields.text("batches", "fixed"),
             "stop_early": fields.has("stop_early"),
         }
+        statistics = [name for name in STATISTICS if fields.has(f"statistic.{name}")]
+        if statistics:
+            data["statistics"] = statistics
+        if fields.text("extends"):
+            data["extends"] = fields.text("extends")
         for name in ("base_width", "base_depth"):
             if fields.text(name):
                 data[name] = fields.integer(name)
+        if fields.text("batch_sizes"):
+            data["batch_sizes"] = fields.integers("batch_sizes")
+        if fields.text("record_every"):
+            data["record_every"] = fields.integer("record_every")
         if fields.text("kind", "coordinate_check") != "coordinate_check":
             data |= self._transfer()
+            data.pop("statistics", None)
+            data.pop("record_every", None)
             for name in ("record", "batches", "stop_early"):
                 del data[name]
         comparisons.check(data, self._complaints)

@@ -14,14 +14,17 @@ def from_spec(spec: StudySpec) -> dict[str, str]:
     """The fields that describe a spec: one model once, one set of options per optimizer."""
     values = {
         "name": spec.name,
+        "extends": spec.extends or "",
         "kind": spec.kind,
         "widths": ", ".join(map(str, spec.widths)),
         "depths": ", ".join(map(str, spec.depths)),
+        "batch_sizes": ", ".join(map(str, spec.batch_sizes)),
         "base_width": str(spec.base_width),
         "base_depth": str(spec.base_depth),
         "seeds": str(spec.seeds),
         "steps": str(spec.steps),
         "record": spec.record,
+        "record_every": "" if spec.record_every is None else str(spec.record_every),
         "batches": spec.batches,
         "stop_early": text(spec.stop_early),
         "octaves": ", ".join(f"{octave:g}" for octave in spec.octaves or OCTAVES),
@@ -39,6 +42,7 @@ def from_spec(spec: StudySpec) -> dict[str, str]:
             rates = ", ".join(repr(entry.learning_rate) for entry in same)
             values |= {f"{prefix}.{name}": "on", f"{prefix}.{name}.learning_rates": rates}
             values |= _option_values(f"{prefix}.{name}", same[0].options)
+    values |= {f"statistic.{name}": "on" for name in spec.statistics}
     for entry in spec.parametrizations:
         values[f"parametrization.{entry.name}"] = "on"
         values |= _option_values(f"parametrization.{entry.name}", entry.options)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from muscope import budget
+from muscope.extension import Addition
 from muscope.spec import StudySpec
 from muscope.storage import budgets, studies, verdicts
 from muscope.storage.studies import StudyRow
@@ -12,7 +13,7 @@ from muscope_server import estimates, json_body, schemas
 from muscope_server.deps import DatabaseDep, DoorbellDep, SettingsDep, StudyIdDep
 from muscope_server.errors import FieldError, Refusal, not_found
 from muscope_server.limits import PAGE_ROWS
-from muscope_server.services import spec_reading, submission
+from muscope_server.services import extending, offering, spec_reading, submission
 
 
 def _no_unknown_parameters(request: Request) -> None:
@@ -37,6 +38,13 @@ _SPEC_BODY: dict[str, Any] = {
     }
 }
 
+_ADDITION_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": False,
+        "content": {"application/json": {"schema": Addition.model_json_schema()}},
+    }
+}
+
 
 async def _body(request: Request) -> bytes:
     """The bytes only: parsing a megabyte would hold up everyone else in the event loop."""
@@ -44,7 +52,15 @@ async def _body(request: Request) -> bytes:
     return await request.body()
 
 
+async def _optional_body(request: Request) -> bytes:
+    body = await request.body()
+    if body:
+        json_body.check_type(request)
+    return body
+
+
 BodyDep = Annotated[bytes, Depends(_body)]
+OptionalBodyDep = Annotated[bytes, Depends(_optional_body)]
 
 
 @router.get("/health")
@@ -53,13 +69,13 @@ async def health() -> schemas.Health:
     return schemas.Health()
 
 
-@router.get("/catalogue")
+@router.get("/catalogue", dependencies=[Depends(offering.refresh)])
 def read_catalogue() -> schemas.Catalogue:
     """Everything that a spec can choose from."""
     return schemas.Catalogue.now()
 
 
-@router.post("/plans", openapi_extra=_SPEC_BODY)
+@router.post("/plans", openapi_extra=_SPEC_BODY, dependencies=[Depends(offering.refresh)])
 def plan_study(body: BodyDep, database: DatabaseDep, settings: SettingsDep) -> schemas.PlanView:
     """What a study would cost; nothing is stored."""
     spec = spec_reading.read(body)
@@ -67,7 +83,12 @@ def plan_study(body: BodyDep, database: DatabaseDep, settings: SettingsDep) -> s
     return schemas.PlanView.of(planned, estimates.estimate(database, planned))
 
 
-@router.post("/studies", status_code=201, openapi_extra=_SPEC_BODY)
+@router.post(
+    "/studies",
+    status_code=201,
+    openapi_extra=_SPEC_BODY,
+    dependencies=[Depends(offering.refresh)],
+)
 def create_study(
     response: Response,
     body: BodyDep,
@@ -124,7 +145,7 @@ def read_budget(study_id: StudyIdDep, database: DatabaseDep) -> schemas.StudyBud
     with database.read() as conn:
         _full(studies.get(conn, study_id))
         rows = budgets.of_study(conn, study_id)
-    total = budget.total([row.budget for row in rows if row.budget])
+    total = budget.total([row.budget for row in rows if row.budget and not row.reused])
     return schemas.StudyBudget(
         total=total and schemas.BudgetView.of(total),
         bundles=tuple(map(schemas.BundleBudgetView.of, rows)),
@@ -147,6 +168,40 @@ def read_verdicts(study_id: StudyIdDep, database: DatabaseDep) -> schemas.Verdic
 def cancel_study(study_id: StudyIdDep, database: DatabaseDep) -> schemas.FullStudy:
     """Cancel a study; its rows so far are kept."""
     return _full(submission.cancel(database, study_id))
+
+
+@router.post(
+    "/studies/{study_id}/extend",
+    status_code=201,
+    openapi_extra=_ADDITION_BODY,
+    dependencies=[Depends(offering.refresh)],
+)
+def extend_study(
+    study_id: StudyIdDep,
+    response: Response,
+    body: OptionalBodyDep,
+    *,
+    database: DatabaseDep,
+    doorbell: DoorbellDep,
+    settings: SettingsDep,
+    idempotency_key: Annotated[str | None, Header()] = None,
+) -> schemas.Extension:
+    """Submit a study that adds to this one: what the body says, or what its verdict advises.
+
+    Runs of this study that need no training are reused. `seeds` counts all of them.
+    """
+    addition = extending.read(body)
+    new_id, created = extending.extend(
+        database, doorbell, settings, study_id, addition=addition, key=idempotency_key
+    )
+    response.status_code = 201 if created else 200
+    response.headers["Location"] = f"/api/v1/studies/{new_id}"
+    with database.read() as conn:
+        row = studies.get(conn, new_id)
+        said = studies.creation(conn, new_id)
+    if row is None:
+        raise not_found("study")
+    return schemas.Extension.of(row, said)
 
 
 def _full(row: StudyRow | None) -> schemas.FullStudy:

@@ -2,13 +2,16 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from urllib.parse import quote
 
 from fastapi import APIRouter
 from fastapi.responses import Response, StreamingResponse
 
+from muscope.recorded import RecordedSpec
+from muscope.records import EXTRA_HEADER
 from muscope.reports import csv, html
-from muscope.storage import budgets, measurements, studies
+from muscope.storage import budgets, losses, measurements, plugins, studies, verdicts
 from muscope.storage.database import Database
 from muscope.storage.studies import StudyRow
 from muscope_server import study_page
@@ -32,6 +35,45 @@ def download_measurements(
     row = _row(database, study_id)
     name = {"Content-Disposition": attachment(row, "measurements.csv")}
     return Download(_chunks(database, study_id), places, headers=name)
+
+
+@router.get("/studies/{study_id}/plugin-statistics.csv", response_class=StreamingResponse)
+def download_plugin_statistics(
+    study_id: StudyIdDep, database: DatabaseDep, places: PlacesDep
+) -> Response:
+    """Every number of the plugins' statistics that a study records, streamed."""
+    row = _row(database, study_id)
+    name = {"Content-Disposition": attachment(row, "plugin-statistics.csv")}
+    return Download(_extras(database, study_id), places, headers=name)
+
+
+@router.get("/studies/{study_id}/losses.csv", response_class=Response)
+def download_losses(study_id: StudyIdDep, database: DatabaseDep) -> Response:
+    """A learning-rate study's losses: a row per run that has ended; infinite where it diverged."""
+    row = _row(database, study_id)
+    spec = row.spec
+    if isinstance(spec, RecordedSpec):
+        raise not_found("learning-rate study")
+    with database.read() as conn:
+        trials = losses.trials(conn, study_id)
+    return Response(
+        "".join(csv.losses(spec, trials)),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": attachment(row, "losses.csv")},
+    )
+
+
+@router.get("/studies/{study_id}/slopes.csv", response_class=Response)
+def download_slopes(study_id: StudyIdDep, database: DatabaseDep) -> Response:
+    """Every slope of a coordinate check's verdicts, on every axis: a row per cell."""
+    row = _row(database, study_id)
+    with database.read() as conn:
+        judged = verdicts.of_study(conn, study_id)
+    return Response(
+        "".join(csv.slopes(judged)),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": attachment(row, "slopes.csv")},
+    )
 
 
 @router.get("/studies/{study_id}/budget.csv", response_class=Response)
@@ -95,14 +137,25 @@ def _row(database: Database, study_id: str) -> StudyRow:
 
 
 def _chunks(database: Database, study_id: str) -> Chunks:
-    """Lines in pieces that are worth sending; one snapshot of the database for all of them."""
+    """One snapshot of the database for all of them."""
+    with database.read() as conn:
+        yield from _pieces(csv.lines(measurements.csv_rows(conn, study_id)))
+
+
+def _extras(database: Database, study_id: str) -> Chunks:
+    """The same of plugins' statistics."""
+    with database.read() as conn:
+        yield from _pieces(csv.lines(plugins.csv_rows(conn, study_id), EXTRA_HEADER))
+
+
+def _pieces(lines: Iterable[str]) -> Chunks:
+    """Lines in pieces that are worth sending."""
     waiting: list[str] = []
     length = 0
-    with database.read() as conn:
-        for line in csv.lines(measurements.csv_rows(conn, study_id)):
-            waiting.append(line)
-            length += len(line)
-            if length >= CHUNK_CHARACTERS:
-                yield "".join(waiting)
-                waiting, length = [], 0
+    for line in lines:
+        waiting.append(line)
+        length += len(line)
+        if length >= CHUNK_CHARACTERS:
+            yield "".join(waiting)
+            waiting, length = [], 0
     yield "".join(waiting)

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 
 from muscope.plots import drawing, lr_transfer
 from muscope.storage import studies, verdicts
-from muscope.vocabulary import Statistic, TensorKind
+from muscope.vocabulary import Axis, Statistic, TensorKind
 from muscope_server import study_page
 from muscope_server.deps import DatabaseDep, StudyIdDep
 from muscope_server.errors import not_found
@@ -25,15 +25,19 @@ def coordinate_check_figure(
     kind: TensorKind = TensorKind.ACTIVATION,
     statistic: Statistic = Statistic.L1,
     tensor: Annotated[str, Query(max_length=200)] = "",
+    axis: Axis = Axis.WIDTH,
 ) -> JSONResponse:
-    """Statistic against width, one panel per step; `layout.meta.summary` says it in words."""
+    """Statistic against width, one panel per step; `layout.meta.summary` says it in words.
+
+    Over another `axis` there is a panel for every width too.
+    """
     with database.read() as conn:
         row = studies.get(conn, study_id)
         if row is None:
             raise not_found("study")
-        if row.spec.kind != "coordinate_check" or variant not in study_page.labels(row):
+        if row.spec.kind == "lr_transfer" or variant not in study_page.labels(row):
             raise not_found("variant with a coordinate check in this study")
-        view = View(tab="coordinate-check", statistic=statistic, tensor=tensor, kind=kind)
+        view = View("coordinate-check", statistic, tensor, kind, axis)
         info = study_page.figure_info(conn, row, variant, view)
     figure: dict[str, Any] = drawing.figure(info)
     return JSONResponse(figure)

@@ -2,21 +2,25 @@
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
+from muscope.extension import Addition
 from muscope.presets import demo
+from muscope.recorded import RecordedSpec
 from muscope.reports.html import spec_yaml
+from muscope.reports.slope_table import Order
 from muscope.settings import Settings
 from muscope.spec import StudySpec, digest
-from muscope.storage import attempts, studies, verdicts, workers
+from muscope.storage import attempts, plugins, studies, verdicts, workers
 from muscope.storage.database import Database
 from muscope.theory.expected import TOLERANCE
-from muscope.vocabulary import Statistic, TensorKind
-from muscope_server import estimates, forms, study_page, templates, urls
+from muscope.vocabulary import Axis, Statistic, TensorKind
+from muscope_server import estimates, experiments, forms, offers, study_page, templates, urls
 from muscope_server.contexts import (
     HelpContext,
     NewStudyContext,
@@ -25,14 +29,23 @@ from muscope_server.contexts import (
     WorkerLine,
     WorkersContext,
 )
-from muscope_server.deps import DatabaseDep, DoorbellDep, SettingsDep, StudyIdDep
+from muscope_server.deps import (
+    DatabaseDep,
+    DoorbellDep,
+    SettingsDep,
+    StudyIdDep,
+    get_study_id,
+)
 from muscope_server.errors import Refusal, not_found
 from muscope_server.forms import Form, FormErrors
 from muscope_server.limits import PAGE_ROWS
-from muscope_server.services import submission
+from muscope_server.services import extending, offering, submission
 from muscope_server.waiting import ALIVE_S
 
 router = APIRouter(include_in_schema=False)
+
+OFFERING = ("verdict", "lr-transfer")
+"""The tabs that say what would decide a study."""
 
 
 async def _typed(request: Request) -> dict[str, str]:
@@ -45,34 +58,57 @@ TypedDep = Annotated[dict[str, str], Depends(_typed)]
 
 
 @router.get("/")
-def studies_page(request: Request, database: DatabaseDep) -> Response:
-    """All studies, newest first, or the offer of the demo."""
+def studies_page(request: Request, database: DatabaseDep, settings: SettingsDep) -> Response:
+    """All studies, newest first, or the offer of the demo and of published experiments."""
     with database.read() as conn:
         rows = studies.page(conn, limit=PAGE_ROWS)
         found = verdicts.of_studies(conn, [row.id for row in rows])
         total = studies.count(conn)
     lines = [study_page.line(row, found.get(row.id, [])) for row in rows]
-    context = StudiesContext(studies=lines, total=total, demo_runs=demo.demo().run_count)
+    context = StudiesContext(
+        studies=lines,
+        total=total,
+        demo_runs=demo.demo().run_count,
+        experiments=() if lines else experiments.offers(database, settings),
+        key=secrets.token_urlsafe(12),
+    )
     return templates.render(request, "studies.html", context)
 
 
-@router.get("/studies/new")
+@router.get("/studies/new", dependencies=[Depends(offering.refresh)])
 def new_study_page(
-    request: Request, database: DatabaseDep, settings: SettingsDep, clone: str = ""
+    request: Request,
+    *,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clone: str = "",
+    extend: str = "",
+    preset: str = "",
+    size: str = experiments.OFFERED_SIZE,
+    study: int = 1,
 ) -> Response:
-    """The form, filled in with defaults or from the study `clone`."""
-    form = forms.blank()
+    """The form, filled in with defaults, from the study `clone`, or from what adds to `extend`.
+
+    Or from the `study` of that number of a `preset` of that `size`.
+    """
+    form, experiment = forms.blank(), None
+    if preset:
+        spec, experiment = experiments.study(preset, size, study)
+        form = forms.filled(spec)
+    if extend:
+        form = _extension_form(database, get_study_id(extend))
     if clone:
         with database.read() as conn:
-            row = studies.get(conn, clone[:16])
-        if row is None:
-            raise not_found("study")
-        form = forms.filled(row.spec)
+            row = studies.get(conn, get_study_id(clone))
+        if row is None or isinstance(row.spec, RecordedSpec):
+            raise not_found("study that can be cloned")
+        form = forms.filled(row.spec.model_copy(update={"extends": None}))
     context = _form_context(form, _planned(form, database, settings))
+    context = replace(context, experiments=experiments.links(), experiment=experiment)
     return templates.render(request, "new_study.html", context)
 
 
-@router.post("/studies/new")
+@router.post("/studies/new", dependencies=[Depends(offering.refresh)])
 def create_study(
     request: Request,
     *,
@@ -83,17 +119,21 @@ def create_study(
 ) -> Response:
     """Submit what was typed, or show it again with what is wrong beside it."""
     try:
-        spec = demo.demo() if values.get("preset") == "demo" else forms.parse(values)
-        key = _idempotency_key(values, spec)
-        study_id, _ = submission.submit(database, doorbell, settings, spec, key)
+        specs = experiments.asked(values)
+        for spec in specs[1:]:  # all of a preset or nothing
+            submission.plan_within_limits(database, settings, spec)
+        ids = [
+            submission.submit(database, doorbell, settings, spec, _idempotency_key(values, spec))[0]
+            for spec in specs
+        ]
     except FormErrors as error:
         return _refused(request, Form(values, error.errors), 422)
     except Refusal as refusal:
         return _refused(request, Form(values, {"": refusal.message}), refusal.status)
-    return RedirectResponse(urls.study(study_id), status_code=303)
+    return RedirectResponse(urls.study(ids[0]) if len(ids) == 1 else urls.studies, status_code=303)
 
 
-@router.post("/studies/plan")
+@router.post("/studies/plan", dependencies=[Depends(offering.refresh)])
 def plan_study(
     request: Request, values: TypedDep, database: DatabaseDep, settings: SettingsDep
 ) -> Response:
@@ -111,24 +151,46 @@ def study(
     *,
     study_id: StudyIdDep,
     database: DatabaseDep,
+    settings: SettingsDep,
     tab: str = "verdict",
     part: str = "",
     kind: TensorKind = TensorKind.ACTIVATION,
     statistic: Statistic = study_page.FIRST[0],
     tensor: Annotated[str, Query(max_length=200)] = "",
+    axis: Axis = Axis.WIDTH,
+    order: Order = "model",
 ) -> Response:
     """A study's page, or the `part` of it that the live view fetches again."""
     known = {name for tabs in study_page.TABS.values() for name in tabs}
     if tab not in known or part not in study_page.PARTS:
         raise not_found("page")
     shown = study_page.PARTS[part]
-    view = study_page.View(shown.tab or tab, statistic, tensor, kind)
+    view = study_page.View(shown.tab or tab, statistic, tensor, kind, axis, order)
     with database.read() as conn:
         row = studies.get(conn, study_id)
         if row is None:
             raise not_found("study")
         context = study_page.context(conn, row, view.of(row))
+    if context.tab in OFFERING:
+        context = replace(context, offer=offers.offer(database, settings, row))
     return templates.render(request, shown.template, context)
+
+
+@router.post("/studies/{study_id}/extend", dependencies=[Depends(offering.refresh)])
+def extend_study(
+    study_id: StudyIdDep,
+    *,
+    values: TypedDep,
+    database: DatabaseDep,
+    doorbell: DoorbellDep,
+    settings: SettingsDep,
+) -> Response:
+    """Add to a study what its page offered, and go to the study that does; once per offer."""
+    addition = extending.read(values.get("addition", "").encode())
+    new_id, _ = extending.extend(
+        database, doorbell, settings, study_id, addition=addition, key=values.get("key")
+    )
+    return RedirectResponse(urls.study(new_id), status_code=303)
 
 
 @router.post("/studies/{study_id}/cancel")
@@ -153,6 +215,8 @@ def workers_page(request: Request, database: DatabaseDep) -> Response:
             alive=row.id in alive,
             bundle=busy.get(row.id),
             position=positions.get(row.id, ""),
+            plugins=[one.name for one in plugins.of_worker(row)],
+            refused=plugins.refused_by(row),
         )
         for row in sorted(rows, key=lambda row: row.id not in alive)
     ]
@@ -164,6 +228,19 @@ def workers_page(request: Request, database: DatabaseDep) -> Response:
 def help_page(request: Request) -> Response:
     """What the words mean, on one screen."""
     return templates.render(request, "help.html", HelpContext(tolerance=TOLERANCE))
+
+
+def _extension_form(database: Database, study_id: str) -> Form:
+    """A study with what its verdict advises; with nothing more, where it advises nothing."""
+    with database.read() as conn:
+        row = studies.get(conn, study_id)
+        if row is None:
+            raise not_found("study")
+        is_advised = isinstance(row.spec, StudySpec) and extending.advice(conn, study_id, row.spec)
+    if not is_advised:
+        return forms.filled(extending.blank(database, study_id))
+    wanted = extending.extended(database, study_id, Addition())
+    return replace(forms.filled(wanted.spec), changed=frozenset(wanted.changed))
 
 
 def _idempotency_key(values: Mapping[str, str], spec: StudySpec) -> str | None:

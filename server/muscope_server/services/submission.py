@@ -2,14 +2,16 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from muscope import plan, spec_file
+from muscope.extension import NotGrown
 from muscope.plan import Plan
 from muscope.settings import Settings
-from muscope.spec import StudySpec
-from muscope.storage import bundles, quota, studies, workers
+from muscope.spec import StudySpec, canonical_json
+from muscope.storage import bundles, plugins, quota, reuse, studies, workers
 from muscope.storage.database import Database
 from muscope_server.doorbell import Doorbell
 from muscope_server.errors import FieldError, Refusal, not_found, try_later
@@ -23,6 +25,8 @@ from muscope_server.limits import (
 )
 
 logger = logging.getLogger(__name__)
+
+CANNOT_EXTEND = (reuse.CannotExtend, NotGrown)
 
 
 def submit(
@@ -39,14 +43,18 @@ def submit(
     """
     if idempotency_key is not None:
         _check_key(idempotency_key)
-    planned = plan_within_limits(database, settings, spec)
+    whole, planned = _plans(database, settings, spec)
     try:
         with database.write() as conn:
-            study_id, created = studies.create(conn, spec, planned, idempotency_key=idempotency_key)
+            study_id, created = studies.create(conn, spec, whole, idempotency_key=idempotency_key)
             if created:
                 _check_load(conn)
                 bundle_ids = bundles.queued_ids(conn, study_id)
                 bundles.mark_sent(conn, bundle_ids)
+    except CANNOT_EXTEND as error:
+        raise cannot_extend(error) from None
+    except plugins.PluginConflict as error:
+        raise Refusal(409, "plugin_conflict", f"{error}.") from None
     except studies.IdempotencyConflict as error:
         raise Refusal(409, "idempotency_conflict", f"{error}.".replace("..", ".")) from None
     if created:
@@ -66,7 +74,23 @@ def cancel(database: Database, study_id: str) -> studies.StudyRow:
 
 
 def plan_within_limits(database: Database, settings: Settings, spec: StudySpec) -> Plan:
-    """The plan of a spec; a 422 that names the limit when it is larger than it may be."""
+    """The plan of a spec; a 422 that names the limit when it is larger than it may be.
+
+    Of a study that extends another it is what is left to train; the limits are for the whole.
+    """
+    return _plans(database, settings, spec)[1]
+
+
+def cannot_extend(error: ValueError) -> Refusal:
+    """The refusal of a study that extends another, beside the field of which it is said."""
+    if isinstance(error, reuse.StillRuns):
+        return Refusal(409, "study_runs", _sentence(error))
+    path = error.path if isinstance(error, NotGrown) else "extends"
+    return invalid([FieldError(path=path, message=str(error))])
+
+
+def _plans(database: Database, settings: Settings, spec: StudySpec) -> tuple[Plan, Plan]:
+    """The plan of the whole grid, and of what is to be trained of it."""
     try:
         planned = plan.plan(spec, max_runs=settings.max_runs)
     except ValueError as error:
@@ -75,18 +99,37 @@ def plan_within_limits(database: Database, settings: Settings, spec: StudySpec) 
         raise invalid([_too_many_rows(planned)])
     if planned.cells > CELLS:
         raise invalid([_too_many_cells(planned)])
+    left = _left(database, spec, planned)
     with database.read() as conn:
         memory = max((row.memory for row in workers.all_workers(conn)), default=0)
-    need = max(bundle.memory_bytes for bundle in planned.bundles)
+    need = max((bundle.memory_bytes for bundle in left.bundles), default=0)
     if memory and need > MEMORY_SHARE * memory:
-        raise invalid([_too_large(planned, memory)])
-    return planned
+        raise invalid([_too_large(left, memory)])
+    with database.read() as conn:
+        lacking = plugins.missing_in_words(conn, canonical_json(spec))
+    if lacking:
+        left = replace(left, warnings=(*left.warnings, lacking))
+    return planned, left
+
+
+def _left(database: Database, spec: StudySpec, planned: Plan) -> Plan:
+    try:
+        with database.read() as conn:
+            reuse.check(conn, spec)
+            return reuse.of(conn, spec).left_of(planned)
+    except CANNOT_EXTEND as error:
+        raise cannot_extend(error) from None
 
 
 def invalid(fields: Sequence[FieldError]) -> Refusal:
     """The refusal of a spec: what is wrong, field by field."""
     message = "; ".join(spec_file.sentence(field.path, field.message) for field in fields[:3])
     return Refusal(422, "invalid_spec", message, fields=fields)
+
+
+def _sentence(error: ValueError) -> str:
+    text = f"{error}."
+    return text[0].upper() + text[1:]
 
 
 def _check_key(key: str) -> None:
@@ -110,7 +153,8 @@ def _check_load(conn: Connection) -> None:
 def _too_many_cells(planned: Plan) -> FieldError:
     message = (
         f"the study would judge {planned.cells} slopes (variants, depths, tensors, steps, "
-        f"statistics), at most {CELLS} are allowed; take fewer steps, depths or variants"
+        f"statistics), at most {CELLS} are allowed; take fewer steps, depths or variants, "
+        "or a larger record_every"
     )
     return FieldError(path="steps", message=message)
 
@@ -123,7 +167,7 @@ def _rows(planned: Plan) -> int:
 def _too_many_rows(planned: Plan) -> FieldError:
     message = (
         f"the study would record {_rows(planned)} rows, at most {MEASUREMENT_ROWS} are "
-        "allowed; take fewer steps, depths, widths or seeds"
+        "allowed; take fewer steps, depths, widths or seeds, or a larger record_every"
     )
     return FieldError(path="steps", message=message)
 

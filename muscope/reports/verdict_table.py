@@ -14,7 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from muscope.reports import formats
+from muscope.verdicts.diagnosis.types import Diagnosis
 from muscope.verdicts.looks import CONFIDENCE
+from muscope.verdicts.remarks import remarks
 from muscope.verdicts.types import DECIDING, Cell, TensorVerdict, VariantVerdict
 from muscope.vocabulary import CellVerdict, Statistic, TensorKind
 
@@ -35,6 +37,9 @@ NAMES = {
 SHORT_NAMES = NAMES | {Statistic.CONTRIBUTION: "contr."}
 SLOPE_WIDTH = len("+0.00↗ ")
 VERDICT_WIDTH = len("? inconclusive")
+MOST_SUSPECTS = 3
+LEAST_SHARE = 0.01
+"""A suspect below it stands only in the report."""
 
 
 def verdict_table(verdicts: Sequence[VariantVerdict]) -> RenderableType:
@@ -63,7 +68,7 @@ class SlopeTable:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The variant with its verdict, then a row per tensor."""
         tensors = [tensor for tensor in self.verdict.tensors if tensor.kind is self.kind]
-        names = {(t.tensor, t.depth): self._name(t) for t in tensors}
+        names = {(t.tensor, t.depth, t.batch_size): self._name(t) for t in tensors}
         room = options.max_width - max(map(len, names.values())) - VERDICT_WIDTH - 2
         columns = self._columns(max(2, room // SLOPE_WIDTH))
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
@@ -72,9 +77,9 @@ class SlopeTable:
             header = f"{SHORT_NAMES[statistic]}\nstep {step}"
             table.add_column(header, justify="right", no_wrap=True, min_width=SLOPE_WIDTH - 1)
         table.add_column("\nverdict", no_wrap=True)
-        cells = {(c.tensor, c.depth, c.statistic, c.step): c for c in self._cells}
+        cells = {(c.tensor, c.depth, c.batch_size, c.statistic, c.step): c for c in self._cells}
         for tensor in tensors:
-            key = (tensor.tensor, tensor.depth)
+            key = (tensor.tensor, tensor.depth, tensor.batch_size)
             slopes = [_slope(cells.get((*key, *column))) for column in columns]
             table.add_row(names[key], *slopes, badge(tensor.verdict))
         yield Text.assemble((self.verdict.label, "bold"), "   ", _sentence(self.verdict))
@@ -89,9 +94,9 @@ class SlopeTable:
         return [cell for cell in self.verdict.cells if cell.kind is self.kind]
 
     def _name(self, tensor: TensorVerdict) -> str:
-        if _several_depths(self.verdict):
-            return f"{tensor.tensor} depth {tensor.depth}"
-        return tensor.tensor
+        depth = f" depth {tensor.depth}" if _several_depths(self.verdict) else ""
+        batch_size = f" batch {tensor.batch_size}" if tensor.batch_size else ""
+        return f"{tensor.tensor}{depth}{batch_size}"
 
     def _columns(self, most: int) -> list[tuple[Statistic, int]]:
         """The first steps and the last of what decides; size has one step more, step 0."""
@@ -158,6 +163,28 @@ def _says(verdict: VariantVerdict) -> Iterator[Text]:
     yield Text(f"worst: {_where(cell)}{place}{_interval(cell)}", style="dim")
     if power := verdict.power():
         yield Text(power, style="dim")
+    for remark in remarks(verdict):
+        yield Text(remark, style="dim")
+    if verdict.diagnosis:
+        yield from _suspects(verdict.diagnosis)
+
+
+def _suspects(found: Diagnosis) -> Iterator[Text]:
+    """What is probably wrong: the first suspect with evidence and fix, others by name."""
+    if found.note:
+        yield Text(found.note)
+    first, *others = found.suspects or (None,)
+    if first is None:
+        return
+    yield Text(f"probably ({formats.share(first.score)}): {first.title}", style="bold")
+    yield Text(f"fix: {first.fix}")
+    for line in first.evidence:
+        yield Text(f"evidence: {line}", style="dim")
+    likely = [other for other in others if other.score >= LEAST_SHARE][: MOST_SUSPECTS - 1]
+    for other in likely:
+        yield Text(f"or ({formats.share(other.score)}): {other.title}; fix: {other.fix}")
+    if likely and found.separates:
+        yield Text(f"to tell the first two apart: {found.separates}", style="dim")
 
 
 def _sentence(verdict: VariantVerdict) -> Text:

@@ -1,0 +1,47 @@
+"""A study's settings in one line: what docs/presets.md prints of every size."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from muscope import catalogue
+from muscope.spec import StudySpec
+
+
+def settings(spec: StudySpec) -> str:
+    """Model, grid, steps, batch, rates and seeds of a study."""
+    return "; ".join(_settings(spec))
+
+
+def _settings(spec: StudySpec) -> Iterator[str]:
+    (arm,) = spec.arms
+    options = arm.model.options
+    yield catalogue.MODELS[arm.model.name].title
+    yield f"widths {numbers(spec.widths)}"
+    yield f"depths {numbers(spec.depths)}"
+    if "head_size" in options and not options.get("heads"):
+        yield f"heads of {options['head_size']}"
+    if "sequence_length" in options:
+        yield f"sequences of {options['sequence_length']}"
+    yield f"batches of {numbers(spec.batch_sizes or (arm.model.batch_size,))}"
+    yield f"{spec.steps} steps"
+    yield f"rates {_rates(spec)}"
+    yield f"seeds {spec.seeds}"
+
+
+def _rates(spec: StudySpec) -> str:
+    """Every optimizer's range as powers of two; all octaves of a range where they are few."""
+    (arm,) = spec.arms
+    bases = sorted({math.log2(one.learning_rate) for one in arm.optimizers})
+    if not spec.octaves:
+        return ", ".join(f"{2**base:.3g}" for base in bases)
+    return ", ".join(
+        f"2^{base + spec.octaves[0]:.3g} to 2^{base + spec.octaves[-1]:.3g} ({len(spec.octaves)})"
+        for base in bases
+    )
+
+
+def numbers(values: Sequence[int]) -> str:
+    """All of them, or the ends of a long series: `128 … 8192 (7)`."""
+    if len(values) <= 5:
+        return ", ".join(map(str, values))
+    return f"{values[0]} … {values[-1]} ({len(values)})"

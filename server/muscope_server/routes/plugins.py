@@ -1,0 +1,43 @@
+"""What the workers' plugins describe, for who has to know it without having the plugins."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict
+
+from muscope.plugins.descriptions import Described
+from muscope.storage import plugins, workers
+from muscope_server.deps import DatabaseDep
+
+router = APIRouter(prefix="/api/v1")
+
+
+class WorkerPlugins(BaseModel):
+    """What one living worker has, and a sentence for each plugin that it leaves out."""
+
+    model_config = ConfigDict(frozen=True)
+
+    worker: str
+    described: tuple[Described, ...]
+    refused: tuple[str, ...]
+
+
+class PluginList(BaseModel):
+    """The plugins of every living worker."""
+
+    model_config = ConfigDict(frozen=True)
+
+    workers: tuple[WorkerPlugins, ...]
+
+
+@router.get("/plugins")
+def list_plugins(database: DatabaseDep) -> PluginList:
+    """The entries that plugins of living workers describe."""
+    with database.read() as conn:
+        alive = workers.alive(conn, within_s=plugins.ALIVE_S)
+    return PluginList(
+        workers=tuple(
+            WorkerPlugins(
+                worker=row.id, described=plugins.of_worker(row), refused=plugins.refused_by(row)
+            )
+            for row in alive
+        )
+    )
