@@ -20,17 +20,22 @@ MEMBERS = 40
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The runs of one width and depth of a group, of the seeds of one study."""
+    """The runs of one width and depth of a group, of the seeds of one study.
+
+    Seeds are counted from `first_seed`: those that nothing was tuned on are beyond the first ones.
+    """
 
     group: Group
     width: int
     depth: int
     study: int
+    first_seed: int = 0
 
     @property
     def path(self) -> str:
         """Where its samples are, below the folder."""
-        return f"{self.group.name}/{self.study}-d{self.depth}-w{self.width}.pickle.gz"
+        seeds = f"from-{self.first_seed}/" if self.first_seed else ""
+        return f"{seeds}{self.group.name}/{self.study}-d{self.depth}-w{self.width}.pickle.gz"
 
     def runs(self) -> Iterator[RunSpec]:
         """Its runs."""
@@ -38,16 +43,16 @@ class Piece:
         for run in plan.runs(self.group.spec):
             is_here = (run.width, run.depth) == (self.width, self.depth)
             if is_here and first <= run.seed < first + JUDGED_SEEDS:
-                yield run
+                yield run.model_copy(update={"seed": run.seed + self.first_seed})
 
 
-def pieces(group: Group) -> Iterator[Piece]:
+def pieces(group: Group, first_seed: int = 0) -> Iterator[Piece]:
     """All pieces of a group, study by study, so that the first can be judged early."""
     spec = group.spec
     for study in range(max(1, spec.seeds // JUDGED_SEEDS)):
         for depth in spec.depths:
             for width in spec.widths:
-                yield Piece(group, width, depth, study)
+                yield Piece(group, width, depth, study, first_seed)
 
 
 def measure(piece: Piece, folder: Path) -> float:
@@ -68,21 +73,22 @@ def measure(piece: Piece, folder: Path) -> float:
     return time.perf_counter() - started
 
 
-def read(group: Group, folder: Path, study: int) -> list[Sample]:
+def read(group: Group, folder: Path, study: int, first_seed: int = 0) -> list[Sample]:
     """The samples of one study, its seeds counted from 0; those that are there."""
     rows: list[tuple[object, ...]] = []
-    for piece in pieces(group):
+    for piece in pieces(group, first_seed):
         path = folder / piece.path
         if piece.study == study and path.exists():
             with gzip.open(path) as file:
                 rows.extend(pickle.load(file))
-    first = study * JUDGED_SEEDS
+    first = first_seed + study * JUDGED_SEEDS
     return [_sample(row, first) for row in rows]
 
 
-def is_whole(group: Group, folder: Path, study: int) -> bool:
+def is_whole(group: Group, folder: Path, study: int, first_seed: int = 0) -> bool:
     """Whether all of one study has been measured."""
-    return all((folder / p.path).exists() for p in pieces(group) if p.study == study)
+    own = (piece for piece in pieces(group, first_seed) if piece.study == study)
+    return all((folder / piece.path).exists() for piece in own)
 
 
 def _row(sample: Sample) -> tuple[object, ...]:

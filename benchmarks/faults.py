@@ -40,8 +40,8 @@ def main() -> None:
     chosen = [g for g in fault_grid.groups(options.largest) if _is_asked(g, options)]
     studies = 1 if options.sample else None
     if not options.judge_only:
-        _measure_all(chosen, options.folder, studies)
-    judged = [one for group in chosen for one in _judged(group, options.folder, studies)]
+        _measure_all(chosen, options, studies)
+    judged = [one for group in chosen for one in _judged(group, options, studies)]
     for line in _page(judged, options.largest):
         print(line)
 
@@ -53,6 +53,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--groups", default="", help="only these, with commas between them")
     parser.add_argument("--largest", type=int, default=512, help="no widths beyond")
     parser.add_argument("--library", action="store_true", help="print every fault, train nothing")
+    parser.add_argument("--first-seed", type=int, default=0, help="from here on seeds are counted")
     parser.add_argument("--judge-only", action="store_true", help="train nothing")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 takes all cores")
     return parser.parse_args()
@@ -63,32 +64,33 @@ def _is_asked(group: Group, options: argparse.Namespace) -> bool:
     return not names or group.name in names
 
 
-def _measure_all(chosen: Sequence[Group], folder: Path, studies: int | None) -> None:
+def _measure_all(chosen: Sequence[Group], options: argparse.Namespace, studies: int | None) -> None:
     """With a line per piece, so that one sees how long it takes."""
     todo: list[Piece] = [
         piece
         for group in chosen
-        for piece in pieces(group)
+        for piece in pieces(group, options.first_seed)
         if studies is None or piece.study < studies
     ]
     started = time.perf_counter()
     for number, piece in enumerate(todo, start=1):
-        seconds = measure(piece, folder)
+        seconds = measure(piece, options.folder)
         minutes = (time.perf_counter() - started) / 60
         line = f"{number}/{len(todo)} {piece.path} {seconds:.1f} s, {minutes:.1f} min in all"
         print(line, file=sys.stderr, flush=True)
 
 
-def _judged(group: Group, folder: Path, studies: int | None) -> Iterator[Judged]:
+def _judged(group: Group, options: argparse.Namespace, studies: int | None) -> Iterator[Judged]:
     """Every variant of every study of a group that has been measured."""
     spec = group.spec.model_copy(update={"seeds": JUDGED_SEEDS})
     runs = JUDGED_SEEDS * len(spec.widths) * len(spec.depths)
     for study in range(studies or group.spec.seeds // JUDGED_SEEDS):
-        if not is_whole(group, folder, study):
+        if not is_whole(group, options.folder, study, options.first_seed):
             continue
         print(f"judging {group.name}, study {study}", file=sys.stderr, flush=True)
         done = {variant.key: runs for variant in spec.variants}
-        verdicts = judge(spec, read(group, folder, study), runs_judged=done, final=True)
+        samples = read(group, options.folder, study, options.first_seed)
+        verdicts = judge(spec, samples, runs_judged=done, final=True)
         for variant, verdict in zip(spec.variants, verdicts, strict=True):
             yield _of(group, study, variant, verdict)
 

@@ -6,10 +6,11 @@ they count once. With m lines a cell keeps *grows*, *shrinks* or *not as theory 
 at the error of its confidence shared among them, (1 - confidence) / m, by Bonferroni's inequality.
 
 What that asks of few seeds is only fair with a fair error. The errors of single cells come from
-few seeds, and of many cells some have seeds that happen to agree. So the variance here is half that
-of the cell and half the mean of its like (same axis, kind and statistic); by Satterthwaite's rule
-it would have 4 (S - 1) degrees of freedom if all noise were alike. It is not: half of them are
-taken. What departs less surely is open: *inconclusive*, and neither with theory nor against it.
+few seeds, and of many cells some have seeds that happen to agree. So the variance here is a mean
+of the cell's own, with its S - 1 degrees of freedom, and of that of its like (same axis, kind and
+statistic), with four; together it has S + 3. With two seeds nearly all comes from the like, with
+five half, with many little. What departs less surely is open: *inconclusive*, and neither with
+theory nor against it.
 """
 
 import math
@@ -24,8 +25,8 @@ from muscope.verdicts.types import Cell
 from muscope.vocabulary import CellVerdict
 
 DEPARTING = (CellVerdict.GROWS, CellVerdict.SHRINKS)
-FREEDOM = 2
-"""Degrees of freedom for every one that a cell's own variance has."""
+OF_ITS_LIKE = 4
+"""Degrees of freedom that the variance of its like counts for: as many as five seeds have."""
 
 
 class Family:
@@ -55,8 +56,11 @@ class Family:
         """Whether a slope lies farther from an exponent than the tolerance, for sure."""
         beyond = abs((cell.slope or 0.0) - of) - cell.tolerance
         shared = 1 - (1 - self.confidence) / (2 * self.lines)
-        t = float(stdtrit(FREEDOM * max(cell.seeds - 1, 1), shared))
-        return beyond > t * math.sqrt((self._variance(cell) + self.noise[_like(cell)]) / 2)
+        own = max(cell.seeds - 1, 1)
+        freedom = own + OF_ITS_LIKE
+        like = self.noise[_like(cell)]
+        variance = (own * self._variance(cell) + OF_ITS_LIKE * like) / freedom
+        return beyond > float(stdtrit(freedom, shared)) * math.sqrt(variance)
 
     def _variance(self, cell: Cell) -> float:
         """The squared standard error that its interval was made of."""

@@ -62,6 +62,17 @@ def test_seeds_that_happen_to_agree_are_not_sure() -> None:
     assert Family([lucky, *others], 0.9).told(lucky).verdict is CellVerdict.INCONCLUSIVE
 
 
+def test_two_seeds_decide_what_is_far_from_flat_among_many() -> None:
+    """Of their own error two seeds know little; that of forty tensors like it is known."""
+    two = [
+        one.model_copy(update={"seeds": 2}) for one in (cell("t", 0.5, 0.3), cell("u", 0.2, 0.19))
+    ]
+    others = [cell(f"t{n}", 0.0, 0.3).model_copy(update={"seeds": 2}) for n in range(40)]
+    family = Family([*two, *others], 0.9)
+    assert family.told(two[0]).verdict is CellVerdict.GROWS
+    assert family.told(two[1]).verdict is CellVerdict.INCONCLUSIVE
+
+
 def test_the_steps_of_a_line_count_once() -> None:
     steps = [cell("t", 0.5, 0.05, step=step) for step in range(1, 9)]
     assert Family(steps, 0.9).lines == 1
