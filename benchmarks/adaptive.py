@@ -21,6 +21,7 @@ from muscope.spec import Arm, ModelSpec, OptimizerSpec, ParametrizationSpec, Run
 from muscope.stages import Results, hopeless, next_stage
 from muscope.verdicts.transfer.losses import Trial, curves, final_loss, mean_curve
 from muscope.verdicts.transfer.optimum import optimum
+from muscope.verdicts.transfer.places import Place
 
 MODELS = {
     "gpt": ModelSpec(name="gpt", batch_size=8, options={"head_size": 16, "sequence_length": 32}),
@@ -118,7 +119,7 @@ def compare(spec: StudySpec, number: int) -> Compared:
     )
 
 
-def _optima(trials: list[Trial]) -> dict[tuple[str, int, int], float | None]:
+def _optima(trials: list[Trial]) -> dict[Place, float | None]:
     return {place: optimum(mean_curve(seeds)) for place, seeds in curves(trials).items()}
 
 

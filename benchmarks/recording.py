@@ -14,7 +14,9 @@ EVERY = 10
 WARM = 2
 """Steps that start searches and fill caches, and are not counted."""
 STEPS = WARM + 2 * EVERY
-"""Each step between two records is there twice."""
+"""Of a run that is longer; each step between two records is there twice."""
+LENGTH = 1000
+"""Steps of a run: short ones read their statistics otherwise (READ_AT_ONCE in lab/stack.py)."""
 SIZES = (("mlp", 256, 64), ("mlp", 1024, 64), ("gpt", 128, 8), ("gpt", 256, 8), ("llama", 128, 8))
 """Model, width and batch size."""
 CHOICES: tuple[tuple[Record, int], ...] = (
@@ -36,7 +38,7 @@ def members(model: str, width: int, batch_size: int) -> list[RunSpec]:
         ),
         parametrizations=(ParametrizationSpec(name="mup"),),
         widths=(width // 2, width),
-        steps=STEPS,
+        steps=LENGTH,
     )
     return [run for run in plan.runs(spec) if run.width == width]
 
@@ -50,7 +52,7 @@ def seconds(runs: Sequence[RunSpec]) -> dict[tuple[Record, int], list[float]]:
         for record, every in CHOICES
     }
     found: dict[tuple[Record, int], list[float]] = {choice: [] for choice in CHOICES}
-    for step in range(STEPS):  # and the last, which does not update
+    for step in range(STEPS):
         for choice, records in training.items():
             before = time.process_time()
             next(records)

@@ -44,7 +44,7 @@ class Cost:
 
 def cost(run: RunSpec) -> Cost:
     """The cost of any depth from depths 1 and 2, because every block costs the same."""
-    model = run.variant.model.model_dump_json()
+    model = run.model.model_dump_json()
     optimizer = run.variant.optimizer.model_dump_json(exclude={"learning_rate"})
     first, second = (_cost_at(model, optimizer, run.width, depth) for depth in (1, 2))
     totals = zip(astuple(first), astuple(second), strict=True)
@@ -102,6 +102,14 @@ def numbers(run: RunSpec) -> dict[TensorKind, int]:
     """The statistics of all these rows."""
     of = STATISTICS[run.record]
     return {kind: len(of[kind]) * count for kind, count in rows(run).items()}
+
+
+def elements_read(run: RunSpec) -> int:
+    """How many elements of tensors a run measures the sizes of, over all recorded steps."""
+    of, kinds = cost(run), STATISTICS[run.record]
+    activations = of.recorded * run.model.batch_size if TensorKind.ACTIVATION in kinds else 0
+    weights = of.parameters * sum(kind is not TensorKind.ACTIVATION for kind in kinds)
+    return len(run.recorded_steps) * (activations + weights)
 
 
 def flops(run: RunSpec) -> float:

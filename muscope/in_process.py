@@ -1,7 +1,7 @@
 """A study trained here and now, without server, queue or database: what `muscope check` runs."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from muscope import plan
@@ -13,7 +13,10 @@ from muscope.plan import PlannedBundle, tensors
 from muscope.records import ExtraRow, Progress, Sample, StepRecord
 from muscope.spec import RunSpec, StudySpec
 from muscope.stages import Results, hopeless, next_stage
-from muscope.verdicts.transfer.losses import Trial, final_loss
+from muscope.verdicts.hyperparameters import sampling
+from muscope.verdicts.hyperparameters import trials as sets
+from muscope.verdicts.hyperparameters.trials import SetTrial
+from muscope.verdicts.transfer.losses import Trial, final_loss, of_run
 from muscope.vocabulary import Role
 
 
@@ -54,30 +57,70 @@ def train(bundles: Sequence[PlannedBundle], machine: Machine | None = None) -> I
             )
 
 
-def sweep(spec: StudySpec) -> Iterator[tuple[PlannedBundle, tuple[Trial, ...]]]:
-    """Train a learning-rate study stage by stage; after every bundle, all trials so far."""
+def sweep(
+    spec: StudySpec, seen: Callable[[PlannedBundle, int], None] | None = None
+) -> Iterator[tuple[PlannedBundle, tuple[Trial, ...]]]:
+    """Train a learning-rate study stage by stage; after every bundle, all trials so far.
+
+    `seen` is told of every step of every bundle that is done.
+    """
     trials: list[Trial] = []
     stages = 0
     while runs := next_stage(spec, Results(stages, trials=trials)):
         stages += 1
         for bundle in fitting(plan.bundles(runs)):
             stop = hopeless.Rule(bundle.runs) if spec.search == "adaptive" else None
-            trials.extend(_trials(bundle, stop))
+            trials.extend(_trials(bundle, stop, seen))
             yield bundle, tuple(trials)
 
 
-def _trials(bundle: PlannedBundle, stop: hopeless.Rule | None) -> Iterator[Trial]:
+def search(spec: StudySpec) -> Iterator[tuple[PlannedBundle, tuple[SetTrial, ...]]]:
+    """Train a hyperparameter search stage by stage; after every bundle, all trials so far."""
+    trials: list[SetTrial] = []
+    stages = 0
+    while runs := next_stage(spec, Results(stages, sets=trials, draw=sampling.points)):
+        stages += 1
+        for bundle in fitting(plan.bundles(runs)):
+            trials.extend(_set_trials(bundle))
+            yield bundle, tuple(trials)
+
+
+def _set_trials(bundle: PlannedBundle) -> Iterator[SetTrial]:
+    curves: list[list[Progress]] = [[] for _ in bundle.runs]
+    for record in engine.train(bundle.runs):
+        for progress in record.progress:
+            curves[progress.member].append(progress)
+    for run, curve in zip(bundle.runs, curves, strict=True):
+        losses = [one.train_loss for one in curve]
+        norms = [one.grad_norm for one in curve if one.grad_norm is not None]
+        yield sets.trial(run, losses, norms, curve[-1].eval_loss)
+
+
+def _trials(
+    bundle: PlannedBundle,
+    stop: hopeless.Rule | None,
+    seen: Callable[[PlannedBundle, int], None] | None,
+) -> Iterator[Trial]:
     """Every member with its loss, infinite of those that were stopped."""
     curves: list[list[Progress]] = [[] for _ in bundle.runs]
     for record in engine.train(bundle.runs, stop):
         for progress in record.progress:
             curves[progress.member].append(progress)
+        if seen is not None:
+            seen(bundle, record.step)
     stopped = stop.stopped if stop is not None else ()
     for place, (run, curve) in enumerate(zip(bundle.runs, curves, strict=True)):
         loss = final_loss([one.train_loss for one in curve], curve[-1].eval_loss)
         loss = math.inf if place in stopped else loss
-        yield Trial(
-            run.variant.key, run.width, run.depth, run.octave, run.seed, loss, curve[0].train_loss
+        train_loss = final_loss([one.train_loss for one in curve], None)
+        yield of_run(
+            run,
+            loss,
+            start=curve[0].train_loss,
+            train_loss=train_loss,
+            stopped=place in stopped,
+            step=len(curve) - 1,
+            at_step=curve[-1].train_loss,
         )
 
 

@@ -5,11 +5,12 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, product
 
-from muscope import catalogue, costs
+from muscope import catalogue, costs, sweep_warnings
 from muscope.catalogue import ActivationEntry
 from muscope.catalogue.statistics import STATISTICS as PLUGGED
-from muscope.recording import STATISTICS, recorded_steps
-from muscope.spec import MAX_RUNS, ModelSpec, RunSpec, StudySpec, Variant, digest
+from muscope.recording import STATISTICS, Record, recorded_steps
+from muscope.spec import MAX_RUNS, TRANSFER_AXES, ModelSpec, RunSpec, StudySpec, Variant, digest
+from muscope.tuning import FEWEST_RANKED, SPIKE_WINDOW, Point
 from muscope.vocabulary import DecayForm, Role, TensorKind, UpdateFamily
 
 USABLE = 0.9
@@ -67,19 +68,22 @@ def plan(spec: StudySpec, *, max_runs: int = MAX_RUNS) -> Plan:
     if spec.run_count > max_runs:
         rates = "learning rates, " if spec.octaves else ""
         sizes = "batch sizes, " if spec.batch_sizes else ""
+        sizes += "sequence lengths, " if spec.sequence_lengths else ""
+        sizes += "step counts, " if spec.step_counts else ""
         raise ValueError(
             f"the grid has {spec.run_count} runs, at most {max_runs} are allowed; "
             f"take fewer widths, depths, {sizes}{rates}seeds or variants"
         )
     planned = tuple(bundles(runs(spec)))
+    judged = spec.coordinate_check or spec
     return Plan(
         bundles=planned,
         run_count=spec.run_count,
         largest_parameters=max(costs.cost(bundle.runs[0]).parameters for bundle in planned),
         flops=sum(bundle.flops for bundle in planned),
         measurement_rows=_over_runs(planned, costs.rows) + _extra_rows(planned, spec),
-        loss_rows=spec.run_count * (spec.steps + 1),
-        cells=_over_runs(planned, costs.numbers) // (len(spec.widths) * spec.seeds),
+        loss_rows=sum(run.steps + 1 for bundle in planned for run in bundle.runs),
+        cells=_over_runs(planned, costs.numbers) // (len(spec.widths) * judged.seeds),
         warnings=tuple(_warnings(spec)),
         at_most=spec.has_stages,
     )
@@ -107,13 +111,13 @@ def without(planned: Plan, known: Container[str], *, not_reused: Sequence[str] =
 def weights(run: RunSpec) -> tuple[catalogue.WeightEntry, ...]:
     """The weights of the model that a run trains."""
     entry = catalogue.MODELS[run.variant.model.name]
-    return entry.weights(run.width, run.depth, _options(run.variant.model))
+    return entry.weights(run.width, run.depth, _options(run.model))
 
 
 def activations(run: RunSpec) -> tuple[ActivationEntry, ...]:
     """The activations that a run records."""
     entry = catalogue.MODELS[run.variant.model.name]
-    return entry.activations(run.width, run.depth, _options(run.variant.model))
+    return entry.activations(run.width, run.depth, _options(run.model))
 
 
 def tensors(run: RunSpec) -> tuple[RecordedTensor, ...]:
@@ -131,12 +135,24 @@ def rows(run: RunSpec, until: int | None = None) -> int:
 
 
 def runs(spec: StudySpec) -> Iterator[RunSpec]:
-    """Every run of the grid: small widths first, so that a picture is there early."""
-    octaves = spec.octaves or (0.0,)
+    """Every run of the grid: small widths first, so that a picture is there early.
+
+    Those of a coordinate check, which are short, come before those of the sweep beside it.
+    """
+    if spec.tuning is not None:
+        yield from _runs_of_sets(spec, spec.tuning.keep)
+        return
+    if len(spec.parts) > 1:
+        for part in spec.parts:
+            yield from runs(part)
+        return
+    octaves = spec.reachable_octaves or (0.0,)
     sizes = spec.batch_sizes or (None,)
-    seeds = range(spec.seeds)
-    grid = product(spec.widths, spec.depths, sizes, spec.variants, octaves, seeds)
-    for width, depth, batch_size, variant, octave, seed in grid:
+    lengths = spec.sequence_lengths or (None,)
+    counts = spec.step_counts or (spec.steps,)
+    shapes = product(spec.widths, spec.depths, sizes, lengths, counts)
+    grid = product(shapes, spec.variants, octaves, range(spec.seeds))
+    for (width, depth, batch_size, length, steps), variant, octave, seed in grid:
         yield RunSpec(
             variant=variant,
             width=width,
@@ -144,7 +160,7 @@ def runs(spec: StudySpec) -> Iterator[RunSpec]:
             base_width=spec.base_width or spec.widths[0],
             base_depth=spec.base_depth or spec.depths[0],
             seed=seed,
-            steps=spec.steps,
+            steps=steps,
             record=spec.record,
             batches=spec.batches,
             octave=octave,
@@ -152,7 +168,35 @@ def runs(spec: StudySpec) -> Iterator[RunSpec]:
             batch_size=batch_size,
             statistics=spec.statistics,
             record_every=spec.record_every,
+            sequence_length=length,
         )
+
+
+def run_of_set(spec: StudySpec, variant: Variant, width: int, of: Point, seed: int) -> RunSpec:
+    """The run of one set of hyperparameters."""
+    return RunSpec(
+        variant=variant,
+        width=width,
+        depth=spec.depths[0],
+        base_width=spec.base_width or spec.widths[0],
+        base_depth=spec.base_depth or spec.depths[0],
+        seed=seed,
+        steps=spec.steps,
+        record=spec.record,
+        batches=spec.batches,
+        octave=of.octave,
+        held_out=spec.held_out,
+        tuned=dict(of.tuned),
+        gradient_norm=True,
+    )
+
+
+def _runs_of_sets(spec: StudySpec, keep: Sequence[int]) -> Iterator[RunSpec]:
+    """As many runs as a search has at most; which sets they try, results decide."""
+    for (place, width), variant in product(enumerate(spec.widths), spec.variants):
+        sets = keep[place - 1] if place else spec.sets_at_most(variant)
+        for _, seed in product(range(sets), range(spec.seeds)):
+            yield run_of_set(spec, variant, width, Point(), seed)
 
 
 def bundles(chosen: Iterable[RunSpec]) -> Iterator[PlannedBundle]:
@@ -191,11 +235,12 @@ def _memory_bytes(run: RunSpec, members: int) -> int:
     return members * costs.memory_bytes(run) + costs.batch_bytes(run, members)
 
 
-def _shape(run: RunSpec) -> tuple[str, str, str, int, int]:
+def _shape(run: RunSpec) -> tuple[str, str, str, int, int, Record, int]:
     variant = run.variant
     optimizer = variant.optimizer.model_dump_json(exclude={"learning_rate"})
     operators = catalogue.PARAMETRIZATION_ENTRIES[variant.parametrization.name].operators
-    return (run.model.model_dump_json(), optimizer, operators, run.width, run.depth)
+    model = run.model.model_dump_json()
+    return (model, optimizer, operators, run.width, run.depth, run.record, run.steps)
 
 
 def _options(model: ModelSpec) -> catalogue.Options:
@@ -233,21 +278,58 @@ def _decays_through_moments(variant: Variant) -> bool:
     return through and bool(variant.optimizer.options.get("weight_decay"))
 
 
+def _asked(spec: StudySpec) -> tuple[str, tuple[int, ...]]:
+    """What slopes are taken over, in words, and its values."""
+    if spec.kind != "lr_transfer":
+        return "widths", spec.widths
+    name = TRANSFER_AXES[spec.transfer_axes[0]]
+    return name.replace("_", " "), getattr(spec, name)
+
+
+def _search_warnings(spec: StudySpec, keep: Sequence[int]) -> Iterator[str]:
+    """What a hyperparameter search cannot tell as it is."""
+    if keep and keep[0] < FEWEST_RANKED:
+        yield (
+            f"keep {keep[0]}: with fewer than {FEWEST_RANKED} sets at a larger width nothing is "
+            "said of how far its ranking agrees with the smallest width's"
+        )
+    if spec.steps < 2 * SPIKE_WINDOW:
+        yield (
+            f"{spec.steps} steps: a spike of the loss is told by the {SPIKE_WINDOW} steps before "
+            f"it; take {2 * SPIKE_WINDOW} or more"
+        )
+
+
+def _grid_warnings(spec: StudySpec) -> Iterator[str]:
+    """What the values of the axes cannot tell, or hardly mean."""
+    axis, grid = _asked(spec)
+    if spec.tuning is None and (len(grid) < 4 or grid[-1] < 8 * grid[0]):
+        yield f"fewer than 4 {axis} or less than a factor 8 between them: slopes will be uncertain"
+    if spec.base_width not in spec.widths:
+        yield (
+            f"base width {spec.base_width} is none of the widths, so µP equals SP at none of them; "
+            "leave it out for the smallest"
+        )
+    yield from sweep_warnings.warnings(spec)
+
+
 def _warnings(spec: StudySpec) -> Iterator[str]:
+    if spec.tuning is not None:
+        yield from _search_warnings(spec, spec.tuning.keep)
     if spec.seeds == 1:
         yield "1 seed: no interval can be given, so nothing can be judged; take at least 3 seeds"
     elif spec.seeds == 2:
         yield "2 seeds: the interval has one degree of freedom and is very wide; take at least 3"
     if spec.stop_early and spec.seeds < 5:
         yield "stop early: with fewer than 5 seeds there is one look only, so nothing stops"
-    if len(spec.widths) < 4 or spec.widths[-1] < 8 * spec.widths[0]:
-        yield "fewer than 4 widths or less than a factor 8 between them: slopes will be uncertain"
+    yield from _grid_warnings(spec)
     if spec.batches == "fresh" and spec.kind == "coordinate_check":
         yield "fresh batches: what changed since step 0 contains that the batch is another one"
-    if 1 not in recorded_steps(spec.steps, spec.record_every):
+    checked = spec.coordinate_check or spec
+    if 1 not in recorded_steps(checked.steps, checked.record_every):
         yield "step 1 is not recorded: what theory knows of it only is not compared"
-    if spec.kind == "lr_transfer" and spec.steps < FEW_STEPS:
-        yield f"{spec.steps} steps: so early the largest learning rate wins; take 100 or more"
+    if spec.kind != "coordinate_check" and spec.shortest < FEW_STEPS:
+        yield f"{spec.shortest} steps: so early the largest learning rate wins; take 100 or more"
     if any(arm.model.options.get("precision") == "fp8" for arm in spec.arms):
         yield "fp8: what underflows is exactly zero, and slopes show it; record full counts it"
     if any(_is_slow_under_u_mup(variant) for variant in spec.variants):

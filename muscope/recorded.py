@@ -7,7 +7,7 @@ Pages read it where they read the spec of a planned study.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
@@ -80,6 +80,16 @@ class RecordedSpec(Frozen):
     depths: tuple[Depth, ...]
     seeds: Annotated[int, Field(ge=1)]
     record: Record = "activations"
+
+    @property
+    def coordinate_check(self) -> Self:
+        """What of it is a coordinate check: all, as in a planned study."""
+        return self
+
+    @property
+    def sweep(self) -> None:
+        """Nothing of it is a learning-rate study."""
+        return None
 
     @property
     def run_count(self) -> int:

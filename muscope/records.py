@@ -65,11 +65,15 @@ ExtraRow: TypeAlias = tuple[str | int | float | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where one member of a bundle stands after a step; the loss is that of the forward at it."""
+    """Where one member of a bundle stands after a step; the loss is that of the forward at it.
+
+    `grad_norm` is that of all weights there, where it was asked for and a gradient was taken.
+    """
 
     member: int
     train_loss: float
     eval_loss: float | None = None
+    grad_norm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

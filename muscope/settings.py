@@ -44,6 +44,11 @@ class Settings(BaseSettings):
     resend_s: float = Field(default=10.0, gt=0)
     """A bundle still queued this long after its last message is sent again."""
     stall_s: float = Field(default=600.0, gt=0)
+    checkpoint_after_s: float = Field(default=600.0, ge=0, allow_inf_nan=False)
+    """Training that would take longer by its pace leaves checkpoints."""
+    checkpoint_every_s: float = Field(default=300.0, gt=0, allow_inf_nan=False)
+    checkpoint_gib: float = Field(default=10.0, ge=0, allow_inf_nan=False)
+    """All checkpoints of a data directory are within so many GiB; 0 means none."""
     threads: int = Field(default=0, ge=0)
     """CPU threads of a worker's training process; 0 means as many as there are cores."""
     datasets_dir: str = ""
@@ -71,6 +76,11 @@ class Settings(BaseSettings):
     def broker_dir(self) -> Path:
         """Folder of the embedded broker."""
         return self.data_dir / "broker"
+
+    @property
+    def checkpoints_folder(self) -> Path:
+        """Where a worker keeps what its training can go on from; it need not be there."""
+        return self.data_dir / "checkpoints"
 
     @property
     def datasets_folder(self) -> Path:

@@ -172,7 +172,7 @@ class _Work:
     def __init__(self, run: RunSpec, members: int, stacks: int, machine: Machine) -> None:
         self._run, self._members, self._stacks, self._machine = run, members, stacks, machine
         self._batch = run.model.batch_size
-        self._options = dict(run.variant.model.options)
+        self._options = dict(run.model.options)
         self._weights, self._activations = weights(run), activations(run)
         self._kinds = STATISTICS[run.record]
 

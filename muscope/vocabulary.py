@@ -81,21 +81,36 @@ class CellVerdict(StrEnum):
 
 
 class Axis(StrEnum):
-    """What a slope is taken over."""
+    """What a slope is taken over.
+
+    A step is a moment of a training, of which a coordinate check takes slopes; the number of steps
+    is its length, over which a learning rate may transfer.
+    """
 
     WIDTH = "width"
     DEPTH = "depth"
     BATCH = "batch_size"
     STEP = "step"
+    SEQUENCE = "sequence_length"
+    STEPS = "steps"
 
 
 class TransferVerdict(StrEnum):
-    """The judgement of one variant's best learning rate over the widths."""
+    """The judgement of one variant's best learning rate over the places of its axis."""
 
     TRANSFERS = "transfers"
     DRIFTS = "drifts"
     INCONCLUSIVE = "inconclusive"
     NOT_BRACKETED = "not_bracketed"
+
+
+class SearchVerdict(StrEnum):
+    """Whether the best set of hyperparameters of a small width is as good at a larger one."""
+
+    HOLDS = "holds"
+    LOSES = "loses"
+    INCONCLUSIVE = "inconclusive"
+    NONE_STEADY = "none_steady"
 
 
 class StudyIntent(StrEnum):
@@ -157,3 +172,8 @@ class AttemptState(StrEnum):
     STALLED = "stalled"
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"
+
+
+def kind_words(kind: str) -> str:
+    """What a study of a kind is about, for people."""
+    return "learning rates" if kind == "lr_transfer" else kind.replace("_", " ")

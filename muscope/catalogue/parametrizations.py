@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 from muscope.catalogue.options import Option
 from muscope.catalogue.registry import Registry
-from muscope.theory import complete_p, everett, lingle, mup, ntk, sp, u_mup
+from muscope.theory import complete_p, everett, lingle, mup, ntk, sp, tuning, u_mup
 from muscope.theory.parametrizations import PARAMETRIZATIONS
 from muscope.theory.rule import Parametrization
 
@@ -17,7 +17,8 @@ OperatorSet: TypeAlias = Literal["plain", "unit_scaled"]
 class ParametrizationEntry:
     """A parametrization and its switches; the rules themselves are in muscope.theory.
 
-    One that a plugin describes brings its rules.
+    One that a plugin describes brings its rules. `tuned` names the options that are numbers to be
+    searched for: each multiplies something by the same at every width.
     """
 
     name: str
@@ -25,6 +26,7 @@ class ParametrizationEntry:
     source: str
     options: tuple[Option, ...]
     described: Parametrization | None = None
+    tuned: tuple[str, ...] = ()
 
     @property
     def theory(self) -> Parametrization:
@@ -54,6 +56,37 @@ _RATES = Option(
 
 def _multiplier(name: str, default: float, help: str) -> Option:
     return Option(name, default, help, 1e-6, 1e6)
+
+
+_TUNED = {
+    tuning.INIT_STD: "Multiplies the standard deviation of every weight that starts at random.",
+    tuning.EMBEDDING: "Multiplies what the embedding gives, beside the rule.",
+    tuning.ATTENTION: "Multiplies q·k, beside the rule.",
+    tuning.READOUT: "Multiplies the logits, beside the rule.",
+    tuning.RESIDUAL: "Multiplies every branch, beside the rule.",
+}
+_OWN_WORDS: dict[str, dict[str, str]] = {
+    "cerebras": {
+        "base_std": tuning.INIT_STD,
+        "embeddings_scale": tuning.EMBEDDING,
+        "attention_logits_alpha": tuning.ATTENTION,
+        "output_logits_alpha": tuning.READOUT,
+    },
+    "minicpm": {
+        "base_std": tuning.INIT_STD,
+        "scale_emb": tuning.EMBEDDING,
+        "scale_depth": tuning.RESIDUAL,
+    },
+}
+"""What a source calls by a name of its own, and has no second time by ours."""
+_OF_U_MUP = (
+    "alpha_attn_softmax",
+    "alpha_ffn_act",
+    "alpha_res",
+    "alpha_res_attn_ratio",
+    "alpha_loss_softmax",
+)
+"""The five multipliers that are left when abc-symmetry has taken all others (Blake et al. 2024)."""
 
 
 _OPTIONS: dict[str, tuple[Option, ...]] = {
@@ -159,11 +192,17 @@ _OPTIONS: dict[str, tuple[Option, ...]] = {
 
 def _entry(theory: Parametrization, options: tuple[Option, ...]) -> ParametrizationEntry:
     zero_readout = Option("zero_readout", theory.name == "mup", _ZERO_READOUT)
+    own = _OWN_WORDS.get(theory.name, {})
+    left = [name for name in _TUNED if name not in own.values()]
+    if theory.name == "u_mup":
+        own, left = dict.fromkeys(_OF_U_MUP, ""), []
+    tuned = (replace(_multiplier(name, 1.0, _TUNED[name]), silent=True) for name in left)
     return ParametrizationEntry(
         name=theory.name,
         title=theory.title,
         source=theory.source,
-        options=(zero_readout, _SP_UNEMBEDDING, *options),
+        options=(zero_readout, _SP_UNEMBEDDING, *options, *tuned),
+        tuned=(*own, *left),
     )
 
 

@@ -10,7 +10,7 @@ from muscope.catalogue.models.transformer import heads
 from muscope.catalogue.optimizers import OPTIMIZERS, OptimizerEntry
 from muscope.catalogue.options import Options, OptionValue, with_defaults
 from muscope.catalogue.parametrizations import PARAMETRIZATION_ENTRIES
-from muscope.theory import u_mup_scales
+from muscope.theory import tuning, u_mup_scales
 from muscope.theory.faults import FAULTS, Fault, Weight
 from muscope.theory.rule import Parametrization, WeightDims, WeightRule
 from muscope.vocabulary import DecayForm, Role, UpdateFamily
@@ -126,7 +126,8 @@ def attention_scale(parametrization: Choice, model: str, options: Options, size:
         "1/d": 1 / here,
         "1/sqrt(d)": 1 / math.sqrt(here),
     }[str(given["attention_scale"])]
-    return scale * float(given["attention_alpha"])
+    own = tuning.factor(parametrization.complete, tuning.ATTENTION)
+    return scale * float(given["attention_alpha"]) * own
 
 
 def operator_scales(
@@ -144,6 +145,7 @@ def residual_multiplier(parametrization: Choice, model: str, options: Options, s
     """What every branch is multiplied by: the rule's number times the model's."""
     theory, complete = parametrization.theory, parametrization.complete
     own = float(MODELS[model].complete(options).get("residual_multiplier", 1.0))
+    own *= tuning.factor(complete, tuning.RESIDUAL)
     by_rule = theory.residual_multiplier(size.depth, size.base_depth, complete)
     fault = parametrization.broken
     return own * (fault.residual(by_rule, size.depth / size.base_depth) if fault else by_rule)

@@ -25,7 +25,7 @@ from muscope.reports.verdict_table import verdict_table
 from muscope.verdicts import baseline
 from muscope.verdicts.baseline import Baseline, Comparison
 from muscope.verdicts.types import VariantVerdict
-from muscope.vocabulary import Statistic, TensorKind
+from muscope.vocabulary import Axis, Statistic, TensorKind
 
 WIDTH = 100
 """Columns of the table where no terminal says how wide it is."""
@@ -113,8 +113,10 @@ class CheckResult:
         text = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO above
         return str(text) + "".join(f"{line}\n" for line in self._said)
 
-    def figure(self, statistic: Statistic | str = Statistic.CHANGE) -> Any:
-        """Size against width, a panel per step, as a Plotly figure."""
+    def figure(
+        self, statistic: Statistic | str = Statistic.CHANGE, axis: Axis | str = Axis.WIDTH
+    ) -> Any:
+        """Size against width, depth or steps, in panels, as a Plotly figure."""
         found = coordinate_check.info(
             self.samples,
             self.verdict,
@@ -122,6 +124,7 @@ class CheckResult:
             spec=checks.grid(self.prepared, self.arrivals),
             kind=TensorKind.ACTIVATION,
             title=self.verdict.label,
+            axis=Axis(axis),
             is_over=True,
         )
         return drawing.plotly_figure(drawing.figure(found))

@@ -13,6 +13,7 @@ from muscope.cli import (
     doctor,
     extend,
     presets,
+    recipe,
     recorder,
     rules,
     server,
@@ -33,6 +34,7 @@ app.command("audit")(audit.audit)
 app.command("rules")(rules.rules)
 app.command("submit")(submit.submit)
 app.command("extend")(extend.extend)
+app.command("recipe")(recipe.recipe)
 app.command("server")(server.server)
 app.command("worker")(worker.worker)
 app.command("doctor")(doctor.doctor)

@@ -53,7 +53,8 @@ FailOn: TypeAlias = Annotated[
     typer.Option(
         metavar="WORDS",
         help="What makes the exit code 1, with commas between them: "
-        "grows, shrinks, inconclusive, diverged, depth, theory.",
+        "grows, shrinks, inconclusive, diverged, depth, theory; of a learning-rate "
+        "study drifts, inconclusive, not_bracketed.",
         rich_help_panel=BUILD,
     ),
 ]

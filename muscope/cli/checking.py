@@ -18,11 +18,11 @@ from rich.console import Console
 from muscope import __version__, budget, plan, presets, spec_file, timing
 from muscope.budget import Budget
 from muscope.catalogue import DatasetUnavailable
-from muscope.cli import cost, preflight, sweeping
+from muscope.cli import cost, preflight, searching
 from muscope.cli.gating import Gate
 from muscope.cli.preflight import Refusal
 from muscope.cli.training_view import TrainingView
-from muscope.gate import Checked
+from muscope.gate import EVERY_WORD, RATE_WORDS, Checked
 from muscope.plan import Plan
 from muscope.records import EXTRA_HEADER, ExtraRow, Sample
 from muscope.reports import budget_lines, csv, formats, html
@@ -103,14 +103,19 @@ def run(asked: AskedOfStudy, outputs: Outputs, gate: Gate, *, threads: int) -> i
     """Check a study, or the demo without one, and give the exit code."""
     spec, planned = _planned(asked)
     can_be_written(outputs.report, outputs.csv, *gate.asked.written)
+    _refuse_for(spec, gate)
     preflight.torch_is_installed()
-    for line in cost.lines(planned):
+    for line in (*cost.lines(planned), *cost.power(spec)):
         print(line, file=sys.stderr)
-    if spec.kind == "lr_transfer":
+    if spec.kind == "hyperparameter_search":
         if gate.asked.given:
             first = gate.asked.given[0]
             raise Refusal(f"{first} is for coordinate checks; take --json and its verdicts")
-        return sweeping.run(spec, planned, outputs, threads=threads)
+        return searching.run(spec, planned, outputs, threads=threads)
+    if spec.kind == "lr_transfer":
+        from muscope.cli import rates  # which trains coordinate checks too, and so imports this
+
+        return rates.run(spec, planned, outputs, gate, threads=threads)
     settings = spec.model_dump(mode="json")
     gate.refuse_unlike(settings)
     started_at = time.monotonic()
@@ -135,6 +140,17 @@ def run(asked: AskedOfStudy, outputs: Outputs, gate: Gate, *, threads: int) -> i
         complaints=tuple(complaints),
     )
     return gate.close(checked, now)
+
+
+def _refuse_for(spec: StudySpec, gate: Gate) -> None:
+    """Refuse words that no verdict of this study can have, and a baseline without slopes."""
+    if spec.sweep is None:
+        gate.refuse_words("a coordinate check")
+    elif spec.check is not None:
+        gate.refuse_words("a study that checks and sweeps", EVERY_WORD)
+    else:
+        gate.refuse_words("a learning-rate study without a check", RATE_WORDS)
+        gate.refuse_baseline("the slopes of a coordinate check; give the study a check")
 
 
 def _planned(asked: AskedOfStudy) -> tuple[StudySpec, Plan]:
@@ -318,7 +334,7 @@ def report(spec: StudySpec, trained: Trained, verdicts: Sequence[VariantVerdict]
         verdicts=verdicts,
         samples=trained.samples,
         runs=[
-            _report_run(run, loss, several=len(spec.batch_sizes) > 1) for run, loss in trained.ended
+            report_run(run, loss, several=len(spec.batch_sizes) > 1) for run, loss in trained.ended
         ],
         environment=environment_of(spec),
         created_at=datetime.now(UTC),
@@ -326,7 +342,8 @@ def report(spec: StudySpec, trained: Trained, verdicts: Sequence[VariantVerdict]
     return html.render(content)
 
 
-def _report_run(run: RunSpec, loss: float, *, several: bool) -> ReportRun:
+def report_run(run: RunSpec, loss: float, *, several: bool) -> ReportRun:
+    """A run as the report lists it; its batch size where a variant has several."""
     return ReportRun(
         variant=run.variant.key,
         width=run.width,

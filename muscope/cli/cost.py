@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from muscope.plan import Plan
+from muscope.spec import StudySpec
+from muscope.verdicts.transfer import power as grid_power
 
 
 def lines(planned: Plan) -> Iterator[str]:
@@ -16,6 +18,12 @@ def lines(planned: Plan) -> Iterator[str]:
     )
     for warning in planned.warnings:
         yield f"note: {warning}"
+
+
+def power(spec: StudySpec) -> Iterator[str]:
+    """Which drift a grid of learning rates can tell; nothing of another study."""
+    if told := grid_power.sentence(spec):
+        yield f"power: {told}"
 
 
 def extension(there: dict[str, Any], study_id: str) -> Iterator[str]:

@@ -23,9 +23,21 @@ def extend(
     widths: Annotated[str, typer.Option(help=f"Widths to add, {NUMBERS}.")] = "",
     depths: Annotated[str, typer.Option(help=f"Depths to add, {NUMBERS}.")] = "",
     batch_sizes: Annotated[str, typer.Option(help=f"Batch sizes to add, {NUMBERS}.")] = "",
+    sequence_lengths: Annotated[
+        str, typer.Option(help=f"Sequence lengths to add, {NUMBERS}.")
+    ] = "",
+    step_counts: Annotated[str, typer.Option(help=f"Numbers of steps to add, {NUMBERS}.")] = "",
     octaves: Annotated[
         str, typer.Option(help=f"Learning rates to add, as octaves, {NUMBERS}.")
     ] = "",
+    check_seeds: Annotated[
+        int,
+        typer.Option(
+            help="Seeds, in all, of the coordinate check of a learning-rate study; adds one where "
+            "there is none.",
+            show_default=False,
+        ),
+    ] = 0,
     url: Annotated[
         str, typer.Option(help="Address of the server.", envvar="MUSCOPE_URL")
     ] = submitting.DEFAULT_URL,
@@ -63,7 +75,13 @@ def extend(
     from muscope.cli.remote import Remote, RemoteError
 
     try:
-        lists = {"widths": widths, "depths": depths, "batch_sizes": batch_sizes}
+        lists = {
+            "widths": widths,
+            "depths": depths,
+            "batch_sizes": batch_sizes,
+            "sequence_lengths": sequence_lengths,
+            "step_counts": step_counts,
+        }
         addition: dict[str, object] = {
             name: [_whole(name, one) for one in _parts(text)]
             for name, text in lists.items()
@@ -73,6 +91,8 @@ def extend(
             addition["octaves"] = [_real("octaves", one) for one in _parts(octaves)]
         if seeds:
             addition["seeds"] = seeds
+        if check_seeds:
+            addition["check_seeds"] = check_seeds
         remote = Remote(url, token or submitting.token_of_the_data_dir())
         created = remote.extend(study, addition)
         typer.echo(reuse(created))

@@ -3,14 +3,14 @@
 import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
 
 from muscope.cli.preflight import Refusal
-from muscope.gate import Checked, Policy, annotations, junit, markdown, sentences
+from muscope.gate import EVERY_WORD, WORDS, Checked, Policy, annotations, junit, markdown, sentences
 from muscope.verdicts import baseline
 from muscope.verdicts.baseline import Baseline, Comparison
 
@@ -58,12 +58,23 @@ class Gate:
     def of(cls, asked: AskedOfGate) -> "Gate":
         """Read what was asked; Refusal with a sentence where it cannot be."""
         try:
-            policy = Policy.of(asked.fail_on)
+            policy = Policy.of(asked.fail_on, known=EVERY_WORD)
         except ValueError as error:
             raise Refusal(str(error)) from error
         if asked.fail_on and not asked.fail_on.strip(" ,"):
             raise Refusal(f"--fail-on names no verdict; got {asked.fail_on!r}")
         return cls(asked, policy, _read(asked.baseline) if asked.baseline else None)
+
+    def refuse_words(self, what: str, known: Sequence[str] = WORDS) -> None:
+        """Refuse a word that no verdict of what is checked can have: it would never fail."""
+        for word in sorted(self.policy.words.difference(known)):
+            raise Refusal(f"--fail-on {word}: {what} knows {', '.join(known)}")
+
+    def refuse_baseline(self, of: str) -> None:
+        """Refuse to keep or compare slopes where there are none."""
+        for name in ("--baseline", "--write-baseline"):
+            if name in self.asked.given:
+                raise Refusal(f"{name} keeps slopes: it is for {of}")
 
     def refuse_unlike(self, settings: Mapping[str, JsonValue]) -> None:
         """Refuse before the training what could not be compared after it."""
@@ -78,9 +89,9 @@ class Gate:
         """The slopes of now against those of the baseline, if there is one."""
         return baseline.compare(self.before, now) if self.before else None
 
-    def close(self, checked: Checked, now: Baseline) -> int:
+    def close(self, checked: Checked, now: Baseline | None) -> int:
         """Write all that was asked for, say what makes it fail, and give the exit code."""
-        if self.asked.write_baseline:
+        if self.asked.write_baseline and now is not None:
             _write(self.asked.write_baseline, f"{now.model_dump_json(indent=1)}\n", "baseline")
         if checked.comparison:
             _print_comparison(checked.comparison)

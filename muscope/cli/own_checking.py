@@ -90,6 +90,7 @@ def run(asked: Asked, outputs: Outputs, gate: Gate, *, threads: int) -> int:
     try:
         with own_check.limited():
             prepared = own_check.prepare(_question(asked, widths, depths), _tell)
+            gate.refuse_words("a check of your own model")
             gate.refuse_unlike(words.settings(prepared))
             _write_roles(asked, prepared)
             arrivals = _trained(prepared)

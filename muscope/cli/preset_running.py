@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Group
 
 from muscope import presets
-from muscope.cli import checking, cost, preflight, preset_view, sweeping
+from muscope.cli import checking, cost, preflight, preset_view, searching, sweeping
 from muscope.cli.preflight import Refusal
 from muscope.plan import Plan
 from muscope.presets import Preset, Size
@@ -19,6 +19,7 @@ from muscope.reports import html
 from muscope.reports.html import ReportInput
 from muscope.reports.verdict_table import verdict_table
 from muscope.spec import StudySpec, digest
+from muscope.verdicts.hyperparameters.types import SearchJudgement
 from muscope.verdicts.transfer.types import TransferJudgement
 from muscope.verdicts.types import VariantVerdict
 
@@ -28,7 +29,7 @@ class Answer:
     """A study with its verdicts, and its report, which is made when it is asked for."""
 
     spec: StudySpec
-    verdicts: Sequence[VariantVerdict] | Sequence[TransferJudgement]
+    verdicts: Sequence[VariantVerdict] | Sequence[TransferJudgement] | Sequence[SearchJudgement]
     report: Callable[[], str]
 
 
@@ -42,7 +43,7 @@ def run(name: str, size: Size, *, as_json: bool, folder: Path | None, threads: i
     answers = []
     for number, (spec, one) in enumerate(planned, start=1):
         print(f"study {number} of {len(planned)}: {spec.name}", file=sys.stderr)
-        for line in cost.lines(one):
+        for line in (*cost.lines(one), *cost.power(spec)):
             print(line, file=sys.stderr)
         answer = _answer(spec, one, threads=threads)
         answers.append(answer)
@@ -78,6 +79,10 @@ def _answer(spec: StudySpec, planned: Plan, *, threads: int) -> Answer:
     if spec.kind == "coordinate_check":
         trained, verdicts = checking.train(spec, planned, threads=threads)
         return Answer(spec, verdicts, partial(checking.report, spec, trained, verdicts))
+    if spec.kind == "hyperparameter_search":
+        trials = searching.searched(spec, planned, threads=threads)
+        found = searching.verdicts(spec, trials)
+        return Answer(spec, found, partial(searching.report, spec, trials, found))
     judged = sweeping.swept(spec, planned, threads=threads)
     content = ReportInput(
         spec=spec,
@@ -94,11 +99,14 @@ def _answer(spec: StudySpec, planned: Plan, *, threads: int) -> Answer:
 def _print(answer: Answer) -> None:
     checks = [one for one in answer.verdicts if isinstance(one, VariantVerdict)]
     sweeps = [one for one in answer.verdicts if isinstance(one, TransferJudgement)]
+    searches = [one for one in answer.verdicts if isinstance(one, SearchJudgement)]
     console = preset_view.console()
     if checks:
         console.print(verdict_table(checks))
     if sweeps:
         console.print(Group(*map(sweeping.table, sweeps)))
+    if searches:
+        console.print(Group(*map(searching.view, searches)))
 
 
 def _as_data(preset: Preset, size: Size, answers: Sequence[Answer]) -> dict[str, object]:

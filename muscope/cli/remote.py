@@ -72,11 +72,26 @@ class Remote:
         """A study and how far it is."""
         return self._call("GET", f"/api/v1/studies/{study_id}")
 
+    def recipe(self, study_id: str, *, variant: str, width: int, depth: int) -> dict[str, Any]:
+        """The recipe of a study for a target size; a depth of 0 is the largest studied."""
+        name = urllib.parse.quote(study_id, safe="")
+        query = {"variant": variant, "width": width, "format": "json"}
+        query |= {"depth": depth} if depth else {}
+        path = f"/api/v1/studies/{name}/recipe?{urllib.parse.urlencode(query)}"
+        return self._call("GET", path)
+
     def verdicts(self, study_id: str) -> list[dict[str, Any]]:
-        """The verdicts of a study, of either kind."""
+        """The verdicts of a study, of any kind."""
         answer = self._call("GET", f"/api/v1/studies/{study_id}/verdicts")
-        found: list[dict[str, Any]] = [*answer["verdicts"], *answer["transfers"]]
+        kinds = ("verdicts", "transfers", "searches")
+        found: list[dict[str, Any]] = [one for kind in kinds for one in answer.get(kind, [])]
         return found
+
+    def joined(self, study_id: str) -> list[dict[str, Any]]:
+        """Of a learning-rate study, whether its check agrees, and known reasons where not."""
+        answer = self._call("GET", f"/api/v1/studies/{study_id}/verdicts")
+        found: list[dict[str, Any]] = answer.get("joined", [])
+        return [one for one in found if one["check"] or one["reasons"]]
 
     def _call(
         self,

@@ -74,6 +74,8 @@ def submit(
         created = remote.submit(canonical_json(spec))
         for line in cost.extension(there, spec.extends) if spec.extends else cost.lines(planned):
             typer.echo(line)
+        for line in cost.power(spec):
+            typer.echo(line)
         typer.echo(f"time: {there['time']}")
         typer.echo(f"study {created['id']}: {remote.url}{created['url']}")
         if wait:
@@ -104,9 +106,10 @@ def wait_for(remote: "Remote", study_id: str) -> int:
     # --help must not wait for rich
     from rich.console import Console
 
-    from muscope.cli import sweeping
+    from muscope.cli import joined_view, sweeping
     from muscope.reports import budget_lines
     from muscope.reports.verdict_table import verdict_table
+    from muscope.verdicts.joined.types import Joined
     from muscope.verdicts.transfer.types import TransferJudgement
     from muscope.verdicts.types import VariantVerdict
 
@@ -118,6 +121,8 @@ def wait_for(remote: "Remote", study_id: str) -> int:
     for entry in found:
         if "optima" in entry:
             Console().print(sweeping.table(TransferJudgement.model_validate(entry)))
+    for entry in remote.joined(study_id):
+        Console().print(joined_view.lines(Joined.model_validate(entry)))
     if taken := remote.budget(study_id):
         typer.echo(f"budget: {budget_lines.taken(taken)}")
     typer.echo(f"study {study_id} is {state}")

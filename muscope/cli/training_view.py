@@ -79,4 +79,5 @@ def _title(bundle: PlannedBundle) -> str:
     model = catalogue.MODELS[run.variant.model.name].title
     optimizer = catalogue.OPTIMIZERS[run.variant.optimizer.name].title
     batch_size = f" batch {run.batch_size}" if run.batch_size else ""
-    return f"{model} {optimizer} width {run.width} depth {run.depth}{batch_size}"
+    length = f" sequences of {run.sequence_length}" if run.sequence_length else ""
+    return f"{model} {optimizer} width {run.width} depth {run.depth}{batch_size}{length}"

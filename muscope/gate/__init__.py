@@ -5,6 +5,6 @@ summary, annotations and baseline all read it.
 """
 
 from muscope.gate.checked import Checked, Lost, Source
-from muscope.gate.policy import WORDS, Policy
+from muscope.gate.policy import EVERY_WORD, RATE_WORDS, WORDS, Policy
 
-__all__ = ["WORDS", "Checked", "Lost", "Policy", "Source"]
+__all__ = ["EVERY_WORD", "RATE_WORDS", "WORDS", "Checked", "Lost", "Policy", "Source"]

@@ -18,6 +18,12 @@ def lines(checked: Checked) -> Iterator[str]:
         if checked.policy.fails(verdict)
         for line in _of(checked, verdict)
     ]
+    found += [
+        (judged.label, line)
+        for judged in checked.transfers
+        if checked.policy.fails_rate(judged)
+        for line in sentences.of_rate(judged)
+    ]
     found += [(checked.name, f"not judged: {lost.sentence}") for lost in checked.lost]
     found += [(checked.name, checked.refused)] if checked.refused else []
     if checked.comparison and checked.comparison.is_worse:

@@ -7,6 +7,8 @@ from pydantic import JsonValue
 
 from muscope.gate.policy import Policy
 from muscope.verdicts.baseline import Comparison
+from muscope.verdicts.joined.types import Joined
+from muscope.verdicts.transfer.types import TransferJudgement
 from muscope.verdicts.types import VariantVerdict
 
 PASSED, FAILED, USAGE, WORSE = 0, 1, 2, 3
@@ -31,8 +33,9 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The verdicts of a check with what makes it fail.
+    """The verdicts of a check with what makes it fail; `transfers` are those of learning rates.
 
+    `joined` says of these whether a coordinate check agrees, and known reasons where it does not.
     `settings` is what was asked, `complaints` are what the demo should have shown and did not.
     `refused` says why nothing could be judged at all.
     """
@@ -47,6 +50,8 @@ class Checked:
     source: Source | None = None
     complaints: tuple[str, ...] = ()
     refused: str = ""
+    transfers: tuple[TransferJudgement, ...] = ()
+    joined: tuple[Joined, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -56,6 +61,8 @@ class Checked:
         # a check that passes because its large widths did not run would say nothing
         is_gate = bool(self.policy) or self.comparison is not None
         if any(map(self.policy.fails, self.verdicts)) or (is_gate and self.lost):
+            return FAILED
+        if any(map(self.policy.fails_rate, self.transfers)):
             return FAILED
         if self.complaints:
             return FAILED

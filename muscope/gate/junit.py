@@ -1,5 +1,7 @@
 """JUnit XML, as build servers read it: a suite per variant, a case per tensor and one for itself.
 
+A learning-rate study has a suite per variant too, with a case for every optimum.
+
 Elements and attributes are those of the schema that Jenkins and GitLab share. A tensor fails by
 the words of `--fail-on`; without them nothing fails. *Inconclusive* that does not fail is skipped:
 not judged is not passed. A size that could not be run is an error.
@@ -15,8 +17,9 @@ from muscope.gate import sentences
 from muscope.gate.checked import Checked
 from muscope.gate.policy import judged_tensors
 from muscope.reports import formats
+from muscope.verdicts.transfer.types import TransferJudgement
 from muscope.verdicts.types import Cell, TensorVerdict, VariantVerdict
-from muscope.vocabulary import CellVerdict
+from muscope.vocabulary import CellVerdict, TransferVerdict
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 has no way to write."""
@@ -27,11 +30,15 @@ def render(checked: Checked, at: datetime | None = None) -> str:
     moment = (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S")
     root = Element("testsuites", name="muscope")
     # the time of a check is that of all its variants together
-    seconds = checked.seconds / max(1, len(checked.verdicts))
+    seconds = checked.seconds / max(1, len(checked.verdicts) + len(checked.transfers))
     for verdict in checked.verdicts:
         suite = SubElement(root, "testsuite", name=_clean(verdict.label), timestamp=moment)
         _properties(suite, checked, verdict)
         _cases(suite, checked, verdict, seconds)
+        _count(suite, seconds)
+    for judged in checked.transfers:
+        suite = SubElement(root, "testsuite", name=_clean(judged.label), timestamp=moment)
+        _rate_cases(suite, checked, judged, seconds)
         _count(suite, seconds)
     if checked.refused or checked.lost or checked.comparison or checked.complaints:
         suite = SubElement(root, "testsuite", name=_clean(checked.name), timestamp=moment)
@@ -60,6 +67,34 @@ def _cases(suite: Element, checked: Checked, verdict: VariantVerdict, seconds: f
     for number, tensor in enumerate(judged_tensors(verdict)):
         case = _case(suite, verdict.label, names[number], 0.0)
         _tensor(case, checked, verdict, tensor)
+
+
+def _rate_cases(
+    suite: Element, checked: Checked, judged: TransferJudgement, seconds: float
+) -> None:
+    """A case for the learning rate as a whole, and one for its optimum at every place."""
+    held = SubElement(suite, "properties")
+    for name, value in checked.settings.items():
+        if isinstance(value, str | int | float) and value != "":
+            SubElement(held, "property", name=name, value=_clean(str(value)))
+    word, is_open = judged.verdict, TransferVerdict.NOT_BRACKETED.value
+    reasons = [one for one in checked.joined if one.variant == judged.variant]
+    whole = _case(suite, judged.label, "learning rate", seconds)
+    if checked.policy.fails_rate(judged):
+        lines = [
+            *sentences.of_rate(judged),
+            *(r for one in reasons for r in sentences.of_reasons(one)),
+        ]
+        _say(whole, "failure", judged.sentence(), word.value, "\n".join(lines))
+    elif word in (TransferVerdict.INCONCLUSIVE, TransferVerdict.NOT_BRACKETED):
+        SubElement(whole, "skipped", message=_clean(judged.sentence()))
+    for one in judged.optima:
+        name = f"learning rate at {sentences.place(judged, one)}"
+        case, said = _case(suite, judged.label, name, 0.0), sentences.of_optimum(judged, one)
+        if not one.is_bracketed and is_open in checked.policy.words:
+            _say(case, "failure", said, is_open, said)
+        elif not one.is_bracketed:
+            SubElement(case, "skipped", message=_clean(said))
 
 
 def _tensor(

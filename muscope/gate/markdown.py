@@ -8,6 +8,7 @@ from muscope.gate.checked import Checked
 from muscope.gate.policy import judged_tensors
 from muscope.reports import formats, slope_table
 from muscope.reports.slope_table import Slot
+from muscope.verdicts.transfer.types import TransferJudgement
 from muscope.verdicts.types import TensorVerdict, VariantVerdict
 from muscope.vocabulary import CellVerdict, Statistic, TensorKind
 
@@ -31,6 +32,7 @@ def render(checked: Checked) -> str:
     """The whole summary; what is folded is left out where it would be too long."""
     head = [f"### {_headline(checked)}", "", *_lost(checked), *_of_comparison(checked)]
     parts = [_variant(checked, verdict) for verdict in checked.verdicts]
+    parts += [(list(_rate(checked, judged)), []) for judged in checked.transfers]
     whole = "\n".join([*head, *(line for open_, folded in parts for line in (*open_, *folded))])
     if len(whole) <= LONGEST:
         return whole
@@ -43,12 +45,17 @@ def _headline(checked: Checked) -> str:
         return (
             f"{sign} muscope · {_safe(checked.name)} could not be judged: {_safe(checked.refused)}"
         )
-    failing = [v for v in checked.verdicts if checked.policy.fails(v)]
-    told = failing or checked.verdicts
+    every: list[VariantVerdict | TransferJudgement] = [*checked.verdicts, *checked.transfers]
+    failing: list[VariantVerdict | TransferJudgement] = []
+    failing += [one for one in checked.verdicts if checked.policy.fails(one)]
+    failing += [one for one in checked.transfers if checked.policy.fails_rate(one)]
+    told = failing or every
     if len(told) == 1:
         said = told[0].sentence()
     elif failing:
-        said = f"{len(failing)} of {len(checked.verdicts)} variants fail"
+        said = f"{len(failing)} of {len(every)} verdicts fail"
+    elif checked.transfers:
+        said = f"{len(every)} verdicts"
     else:
         said = f"{len(told)} variants judged"
     return f"{sign} muscope · {_safe(checked.name)}: {said}"
@@ -89,6 +96,22 @@ def _variant(checked: Checked, verdict: VariantVerdict) -> tuple[list[str], list
     lines += [f"- power: {power}"] if power else []
     lines += [f"- {_safe(sentences.of_grid(verdict))}", ""]
     return lines, list(_folded(verdict))
+
+
+def _rate(checked: Checked, judged: TransferJudgement) -> Iterator[str]:
+    """The learning rate of a variant: its verdict, every optimum, and why it drifts if it does."""
+    word = f"{formats.sign(judged.verdict)} {formats.words(judged.verdict)}"
+    yield f"**{_safe(judged.label)}** {word}: {_safe(judged.sentence())}"
+    yield ""
+    rows = [
+        (sentences.place(judged, one), sentences.of_optimum(judged, one)) for one in judged.optima
+    ]
+    yield from _table(("where", "best learning rate"), rows)
+    yield ""
+    for joined in (one for one in checked.joined if one.variant == judged.variant):
+        yield f"- {_safe(joined.sentence)}"
+        yield from (f"- {_safe(line)}" for line in sentences.of_reasons(joined))
+    yield ""
 
 
 def _suspects(verdict: VariantVerdict) -> Iterator[str]:

@@ -1,11 +1,12 @@
 """Which verdicts make a check fail: the words of `--fail-on`, `.passed(fail_on=…)` and tests."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from muscope.verdicts import statements
+from muscope.verdicts.transfer.types import TransferJudgement
 from muscope.verdicts.types import Cell, TensorVerdict, VariantVerdict
-from muscope.vocabulary import Axis, CellVerdict
+from muscope.vocabulary import Axis, CellVerdict, TransferVerdict
 
 CAN_FAIL = (
     CellVerdict.GROWS,
@@ -15,6 +16,12 @@ CAN_FAIL = (
 )
 DEPTH, THEORY = "depth", "theory"
 WORDS = (*(verdict.value for verdict in CAN_FAIL), DEPTH, THEORY)
+"""Of coordinate checks."""
+RATE_WORDS = tuple(
+    verdict.value for verdict in TransferVerdict if verdict is not TransferVerdict.TRANSFERS
+)
+"""Of learning-rate studies; `inconclusive` is a word of both."""
+EVERY_WORD = tuple(dict.fromkeys((*WORDS, *RATE_WORDS)))
 UNSTABLE = ("grows", "shrinks", "diverged")
 """All that contradicts width-stability."""
 SURE = (*UNSTABLE, "inconclusive")
@@ -38,13 +45,19 @@ class Policy:
     words: frozenset[str]
 
     @classmethod
-    def of(cls, given: str | Iterable[str], option: str = "--fail-on") -> "Policy":
+    def of(
+        cls,
+        given: str | Iterable[str],
+        option: str = "--fail-on",
+        *,
+        known: Sequence[str] = WORDS,
+    ) -> "Policy":
         """From `grows,shrinks` or several words; ValueError names all that there are."""
         parts = given.split(",") if isinstance(given, str) else given
         words = [word.strip() for word in parts if word.strip()]
         for word in words:
-            if word not in WORDS:
-                raise ValueError(f"{option} knows {', '.join(WORDS)}; got {word!r}")
+            if word not in known:
+                raise ValueError(f"{option} knows {', '.join(known)}; got {word!r}")
         return cls(frozenset(words))
 
     def __bool__(self) -> bool:
@@ -60,6 +73,12 @@ class Policy:
             or (DEPTH in self.words and verdict.depth_stable is False)
             or any(self.reason(verdict, tensor) for tensor in judged_tensors(verdict))
         )
+
+    def fails_rate(self, judged: TransferJudgement) -> bool:
+        """Whether the learning rate of a variant fails: by its verdict, or without any loss."""
+        if not judged.optima:
+            return bool(self)
+        return judged.verdict in self.words
 
     def reason(self, verdict: VariantVerdict, tensor: TensorVerdict) -> Cell | None:
         """The cell by which a tensor fails, None where it does not."""

@@ -6,6 +6,9 @@ from muscope.gate.policy import Policy, judged_tensors
 from muscope.reports import formats
 from muscope.verdicts.baseline import Comparison, KeptSlope, Move
 from muscope.verdicts.diagnosis.types import Suspect
+from muscope.verdicts.joined.types import Joined
+from muscope.verdicts.transfer.types import TransferJudgement, WidthOptimum
+from muscope.verdicts.transfer.words import at
 from muscope.verdicts.types import Cell, TensorVerdict, VariantVerdict
 from muscope.vocabulary import Axis, CellVerdict, Statistic, TensorKind
 
@@ -94,6 +97,37 @@ def of_diagnosis(verdict: VariantVerdict) -> Iterator[str]:
         yield f"to tell it from {diagnosis.suspects[1].title}: {diagnosis.separates}"
     if diagnosis.note:
         yield f"note: {diagnosis.note}"
+
+
+def of_rate(judged: TransferJudgement) -> Iterator[str]:
+    """What makes a learning rate fail: its verdict, then every place without an optimum."""
+    yield f"{formats.words(judged.verdict)}: {judged.sentence()}"
+    for one in judged.optima:
+        if not one.is_bracketed:
+            yield f"{place(judged, one)}: {of_optimum(judged, one)}"
+
+
+def place(judged: TransferJudgement, one: WidthOptimum) -> str:
+    """`width 64`, `width 64, depth 4`: on all axes that the study varies."""
+    return ", ".join(at(axis, one.on(axis)) for axis in judged.axes)
+
+
+def of_optimum(judged: TransferJudgement, one: WidthOptimum) -> str:
+    """`best log2(rate) −7.25 [−7.40, −7.10] at 90 %`, or why there is none."""
+    if one.optimum is None:
+        side = f": no {one.missing_side} rate was tried" if one.missing_side else ""
+        return f"not bracketed{side}"
+    found = f"best log2(rate) {formats.slope(judged.log2_rate(one.optimum))}"
+    if one.low is None or one.high is None:
+        return f"{found} (no interval)"
+    low, high = (formats.slope(judged.log2_rate(octave)) for octave in (one.low, one.high))
+    return f"{found} [{low}, {high}] at 90 %"
+
+
+def of_reasons(joined: Joined) -> Iterator[str]:
+    """Every known reason that applies, with its numbers and what to do."""
+    for reason in joined.reasons:
+        yield f"{reason.title}: {reason.evidence}. Do: {reason.advice} ({reason.source})"
 
 
 def power(verdict: VariantVerdict) -> str | None:

@@ -8,9 +8,11 @@ from typing import NamedTuple, TypeVar
 import torch
 
 from muscope.costs import BYTES_PER_FLOAT
-from muscope.lab import feed, sharing
+from muscope.lab import feed, sharing, snapshot
 from muscope.lab.environment import device
 from muscope.lab.models import build
+from muscope.lab.models.model import Model
+from muscope.lab.snapshot import Snapshot, StackState
 from muscope.lab.stack import Outcome, Stack
 from muscope.plan import activations, weights
 from muscope.spec import RunSpec
@@ -33,8 +35,12 @@ class Part(NamedTuple):
 class Ensemble:
     """Members of one shape; those that start alike stand side by side in a stack."""
 
-    def __init__(self, members: Sequence[RunSpec]) -> None:
-        self._stacks = _stacks(members)
+    def __init__(self, members: Sequence[RunSpec], start: Snapshot | None = None) -> None:
+        self._stacks = _stacks(members) if start is None else _resumed(members, start)
+
+    def kept(self) -> tuple[StackState, ...]:
+        """What all stacks hold after a step."""
+        return tuple(snapshot.of_stack(stack) for stack in self._stacks)
 
     def advance(self) -> list[Part]:
         """Measure and take a step."""
@@ -121,13 +127,25 @@ def _without_lost(stack: Stack) -> Stack:
 
 def _stacks(members: Sequence[RunSpec]) -> list[Stack]:
     """The members in stacks of nearly equal size."""
-    run, size = members[0], _stack_size(members)
-    spec = run.variant.model
-    model = build(spec.name, run.width, run.depth, dict(spec.options))
-    source = feed.Source(run)
+    size, model, source = _stack_size(members), _model(members[0]), feed.Source(members[0])
     order = sharing.alike_together(sharing.starts(members, sharing.scales(members)))
     groups = [order[first : first + size] for first in range(0, len(order), size)]
     return [Stack(model, source, members, places) for places in groups]
+
+
+def _resumed(members: Sequence[RunSpec], start: Snapshot) -> list[Stack]:
+    """The stacks that there were, each where it was."""
+    model, source, found = _model(members[0]), feed.Source(members[0]), []
+    for kept in start.stacks:
+        stack = Stack(model, source, members, kept.places)
+        snapshot.resume(stack, kept, source=source, bundle=members, step=start.step)
+        found.append(stack)
+    return found
+
+
+def _model(run: RunSpec) -> Model:
+    spec = run.model
+    return build(spec.name, run.width, run.depth, dict(spec.options))
 
 
 def _stack_size(members: Sequence[RunSpec]) -> int:

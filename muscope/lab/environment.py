@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +74,18 @@ def _matmul_precision() -> str:
     return f"{word}, convolutions TF32" if in_tf32 else word
 
 
+def processor() -> str:
+    """The processor and the instructions that torch uses of it: both decide how sums round."""
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{_model_name() or platform.machine()}, {capability}"
+
+
+def _model_name() -> str:
+    lines = _CPUS.read_text().splitlines() if _CPUS.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "")
+
+
 def cores() -> int:
     """The processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -109,6 +122,7 @@ class PeakMemory:
         return None if peak is None or self._before is None else max(0, peak - self._before)
 
 
+_CPUS = Path("/proc/cpuinfo")
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _FORGET_PEAK = "5"  # man 5 proc: writing 5 resets the peak of resident memory
 

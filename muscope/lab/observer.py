@@ -93,6 +93,25 @@ class Observer:
             found._first = Seen(*(of_tensors(part, chosen) for part in parts))
         return found
 
+    def kept(self) -> dict[str, Tensor]:
+        """What later steps are measured by, each under a path: all that `resumed` needs."""
+        found = {f"before/{name}": of for name, of in self._before.items()}
+        found |= {f"directions/{path}": of for path, of in self._spectra.kept().items()}
+        for part in fields(Seen) if self._first is not None else ():
+            tensors = getattr(self._first, part.name)
+            found |= {f"first/{part.name}/{name}": of for name, of in tensors.items()}
+        return found
+
+    def resumed(self, multipliers: Mapping[str, Tensor], kept: Tensors) -> "Observer":
+        """An observer of the same weights, after an update, that has seen what another kept."""
+        found = Observer(self._record, self._entries, multipliers, self._plugged)
+        found._is_at_start = False
+        found._before = _under("before/", kept)
+        found._spectra = Spectra.resumed(_under("directions/", kept))
+        first = {part.name: _under(f"first/{part.name}/", kept) for part in fields(Seen)}
+        found._first = Seen(**first) if any(first.values()) else None
+        return found
+
     def observe(self, seen: Seen) -> tuple[Reading, ...]:
         """The statistics of a step, in the order of `plan.tensors`."""
         left_out = SINCE_START if self._is_at_start else ()
@@ -268,6 +287,10 @@ class Observer:
     def _effective(self, name: str, size: Tensor) -> Tensor:
         """The size of A W from that of W; what is 1 for every member has no multiplier."""
         return size * self._multipliers[name].abs() if name in self._multipliers else size
+
+
+def _under(path: str, kept: Tensors) -> dict[str, Tensor]:
+    return {name.removeprefix(path): of for name, of in kept.items() if name.startswith(path)}
 
 
 def _contributing_vectors(entries: Mapping[str, WeightEntry]) -> frozenset[str]:

@@ -82,7 +82,7 @@ def scaled(entry: WeightEntry, rule: WeightRule, draws: Tensor) -> Tensor:
 
 
 def _model(run: RunSpec) -> tuple[str, Options]:
-    model = run.variant.model
+    model = run.model
     return model.name, dict(model.options)
 
 
@@ -91,5 +91,5 @@ def _size(run: RunSpec) -> Size:
 
 
 def _choice(run: RunSpec) -> Choice:
-    parametrization = run.variant.parametrization
+    parametrization = run.parametrization
     return Choice(parametrization.name, parametrization.options, parametrization.fault)

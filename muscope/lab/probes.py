@@ -1,23 +1,31 @@
 """How large a tensor is, per member of a stack; every number is in float64.
 
-Right to a relative 1e-6: float32 sums stay short or pairwise. rms is infinite where squares add up
-beyond 3e38, from 1e19 on in a single number and from 1e15 on in the largest tensors; below 1e-19 it
-is too small, zero at 1e-23. Scaling them first would take more passes.
+Within `at_once` loops of our own read a tensor once for all of them, on a CPU, and add in float64
+(lab/fused.py). What is here is for GPUs, rare layouts and short runs, and to compare with.
+
+PyTorch's sums are right to a relative 1e-6: in float32 they stay short or pairwise. rms is infinite
+where squares add up beyond 3e38, from 1e19 on in a single number and from 1e15 on in the largest
+tensors; below 1e-19 it is too small, zero at 1e-23. Scaling them first would take more passes.
 
 A sum is no slower than memory; a copy of a large tensor is, because its pages are new. So tensors
 are read in pieces that a core's cache holds, in the order of memory, whatever their layout, and
 every piece is written to the same scratch.
 """
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache, lru_cache
 from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
 from muscope.vocabulary import Statistic, TensorKind
+
+log = logging.getLogger(__name__)
 
 PIECE = 2**19
 """Numbers that are read at once on a CPU, 2 MiB: of fewer the calls cost more than the reading, of
@@ -43,6 +51,30 @@ class Reading(NamedTuple):
     plugged: tuple[str, ...] = ()
 
 
+_SUMS: ContextVar[Callable[..., Tensor | None] | None] = ContextVar("sums", default=None)
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Within it a CPU reads a tensor once for all sizes, if numba is there."""
+    token = _SUMS.set(_fused_sums())
+    try:
+        yield
+    finally:
+        _SUMS.reset(token)
+
+
+@cache
+def _fused_sums() -> Callable[..., Tensor | None] | None:
+    try:
+        # it takes half a second, which the short would not win back
+        from muscope.lab import fused
+    except ImportError as error:
+        log.warning("statistics are read by PyTorch alone, which takes longer: %s", error)
+        return None
+    return fused.sums
+
+
 def sizes(now: Tensor, first: Tensor, statistics: Sequence[Statistic]) -> dict[Statistic, Tensor]:
     """Of these statistics the sizes and the change since `first`, each (members,).
 
@@ -65,10 +97,13 @@ class Sizes(NamedTuple):
 
 def sized(now: Tensor, first: Tensor, statistics: Sequence[Statistic]) -> Sizes:
     """Of these statistics the sizes and the change since `first`, together."""
-    wanted = _sizes_of(statistics)
+    wanted = _sizes_of(tuple(statistics))
     if not wanted:
         return Sizes((), torch.empty(0, len(now), dtype=torch.float64, device=now.device))
     tensors = (now, first) if Statistic.CHANGE in wanted else (now,)
+    read = _read_at_once(now, tensors[-1]) if len(wanted) > 1 else None  # one alone is no faster
+    if read is not None:
+        return Sizes(wanted, _scaled(wanted, _rows(wanted, read), now))
     found = [torch.stack(_of_piece(wanted, *piece)) for piece in _pieces(*tensors)]
     return Sizes(wanted, _measured(wanted, found, now))
 
@@ -81,8 +116,12 @@ def sized_with_update(
     `others` are the first and the one before, `wanted` the statistics of both. Reading is what
     takes time, and what is in the cache is read for both.
     """
-    own = _sizes_of(wanted[0])
-    of_update = tuple(name for name in _sizes_of(wanted[1]) if name is not Statistic.CHANGE)
+    own = _sizes_of(tuple(wanted[0]))
+    of_update = tuple(name for name in _sizes_of(tuple(wanted[1])) if name is not Statistic.CHANGE)
+    if (read := _read_at_once(now, *others)) is not None:
+        parts = (own, read[: len(_SIZES)]), (of_update, read[len(_SIZES) :])
+        one, other = (Sizes(of, _scaled(of, _rows(of, rows), now)) for of, rows in parts)
+        return one, other
     found = []
     for rows, first, before, scratch in _pieces(now, *others):
         sums = _of_piece(own, rows, first, scratch)
@@ -92,14 +131,35 @@ def sized_with_update(
     return Sizes(own, values[: len(own)]), Sizes(of_update, values[len(own) :])
 
 
-def _sizes_of(statistics: Sequence[Statistic]) -> tuple[Statistic, ...]:
+@lru_cache(maxsize=1024)
+def _sizes_of(statistics: tuple[Statistic, ...]) -> tuple[Statistic, ...]:
     return tuple(name for name in _SIZES if name in statistics)
 
 
 def _measured(wanted: tuple[Statistic, ...], found: list[Tensor], now: Tensor) -> Tensor:
     """What pieces gave, as the statistics are defined: (statistics, members), float64."""
     columns = found[0].double() if len(found) == 1 else _joined(wanted, torch.stack(found).double())
-    return columns * _factors(wanted, now[0].numel(), now.device)
+    return _scaled(wanted, columns, now)
+
+
+def _scaled(wanted: tuple[Statistic, ...], columns: Tensor, now: Tensor) -> Tensor:
+    return columns * _factors(wanted, math.prod(now.shape[1:]), now.device)
+
+
+def _read_at_once(*tensors: Tensor) -> Tensor | None:
+    """Sums, norms and maxima in the order of `_SIZES`, then those of an update, if they can be."""
+    sums = _SUMS.get()
+    return sums(*tensors) if sums else None
+
+
+def _rows(wanted: tuple[Statistic, ...], found: Tensor) -> Tensor:
+    """Those that are wanted of all that is found."""
+    return found if len(wanted) == len(found) else found.index_select(0, _places(wanted))
+
+
+@lru_cache(maxsize=1024)
+def _places(wanted: tuple[Statistic, ...]) -> Tensor:
+    return torch.tensor([tuple(_SIZES).index(name) for name in wanted])
 
 
 def rms(now: Tensor) -> Tensor:
@@ -138,7 +198,7 @@ _SIZES: Mapping[Statistic, Callable[[int], float]] = {
     Statistic.CHANGE: lambda elements: 1 / elements,
 }
 """What makes a statistic of the sum, norm or maximum over all numbers; in the order of measuring,
-which writes first |x| and then the change to the scratch."""
+which writes first |x| and then the change to the scratch, and of what lab/fused.py finds."""
 
 
 def _of_piece(wanted: Sequence[Statistic], rows: Tensor, *others: Tensor) -> list[Tensor]:
@@ -210,7 +270,7 @@ def _pieces(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     A GPU takes all rows at once.
     """
     order = (0, *sorted(range(1, tensors[0].dim()), key=tensors[0].stride, reverse=True))
-    rows = [_rows(tensor.float().permute(order)) for tensor in tensors]
+    rows = [_in_rows(tensor.float().permute(order)) for tensor in tensors]
     members, count, length = rows[0].shape
     most = max(1, PIECE // (members * length)) if rows[0].device.type == "cpu" else count
     scratch = rows[0].new_empty(members, min(most, count), length)
@@ -219,7 +279,7 @@ def _pieces(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
         yield *piece, scratch[:, : piece[0].shape[1]]
 
 
-def _rows(values: Tensor) -> Tensor:
+def _in_rows(values: Tensor) -> Tensor:
     length = values.shape[-1]
     if not SHORT <= length <= LONG:
         length = _row_length(values[0].numel())

@@ -31,12 +31,15 @@ class Scales:
 
 def scales(members: Sequence[RunSpec]) -> list[Scales]:
     """Those of every member, computed once for members of one variant and base."""
-    known: dict[tuple[int, int, int], Scales] = {}
+    known: dict[tuple[object, ...], Scales] = {}
     for run in members:
-        key = (id(run.variant), run.base_width, run.base_depth)
-        if key not in known:
-            known[key] = _scales(run)
-    return [known[id(run.variant), run.base_width, run.base_depth] for run in members]
+        if _scaled_by(run) not in known:
+            known[_scaled_by(run)] = _scales(run)
+    return [known[_scaled_by(run)] for run in members]
+
+
+def _scaled_by(run: RunSpec) -> tuple[object, ...]:
+    return (id(run.variant), run.base_width, run.base_depth, *sorted(run.tuned.items()))
 
 
 def _scales(run: RunSpec) -> Scales:

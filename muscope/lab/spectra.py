@@ -7,7 +7,7 @@ stretching of any direction in the span of V, V WᵀW, V (WᵀW)² and so on. Af
 closer than a power iteration, which looks at the last of these blocks only, after ten.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -48,6 +48,19 @@ class Spectra:
         """What is known of these members."""
         found = Spectra()
         found._directions = {key: of[chosen] for key, of in self._directions.items()}
+        return found
+
+    def kept(self) -> dict[str, Tensor]:
+        """The directions by kind and name, as `weight/head`."""
+        return {f"{kind}/{name}": of for (kind, name), of in self._directions.items()}
+
+    @classmethod
+    def resumed(cls, kept: Mapping[str, Tensor]) -> "Spectra":
+        """One that begins its next searches where another one kept these directions."""
+        found = cls()
+        for path, of in kept.items():
+            kind, _, name = path.partition("/")
+            found._directions[TensorKind(kind), name] = of
         return found
 
     def statistics(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from muscope import budget
 from muscope.budget import Budget
@@ -11,15 +12,32 @@ from muscope.records import StepRecord
 from muscope.spec import RunSpec
 
 
+class Spent(NamedTuple):
+    """What a training has taken so far."""
+
+    warm_up_s: float
+    train_s: float
+    peak_bytes: int | None
+
+
+NOTHING = Spent(0.0, 0.0, None)
+
+
 class Watch:
     """Counts the time that the lab takes for its records, and the memory until it is asked.
 
-    What is done with a record between two of them is not counted.
+    What is done with a record between two of them is not counted. With `before` it goes on from
+    what the first part of a training took.
     """
 
-    def __init__(self) -> None:
-        self._memory = PeakMemory()
-        self._warm_up_s, self._train_s = 0.0, 0.0
+    def __init__(self, before: Spent = NOTHING) -> None:
+        self._memory, self._before = PeakMemory(), before
+        self._warm_up_s, self._train_s = before.warm_up_s, before.train_s
+
+    def spent(self) -> Spent:
+        """What was taken until now."""
+        peaks = [one for one in (self._memory.bytes(), self._before.peak_bytes) if one is not None]
+        return Spent(self._warm_up_s, self._train_s, max(peaks, default=None))
 
     def over(self, records: Iterator[StepRecord]) -> Iterator[StepRecord]:
         """The same records; the first one, for which everything is built, is counted apart."""
@@ -42,9 +60,7 @@ class Watch:
         """What a bundle took, beside what was planned for this machine if it was measured."""
         return budget.of_bundle(
             members,
-            warm_up_s=self._warm_up_s,
-            train_s=self._train_s,
-            peak_bytes=self._memory.bytes(),
+            **self.spent()._asdict(),
             machine=machine,
             taken_by=taken_by,
         )

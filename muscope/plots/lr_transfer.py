@@ -1,4 +1,4 @@
-"""Loss against learning rate, a line per width, as a Plotly figure; one panel per depth."""
+"""Loss against learning rate as a Plotly figure: a line per place on an axis, all else a panel."""
 
 import html
 from collections.abc import Iterator, Sequence
@@ -6,11 +6,14 @@ from typing import Any
 
 from muscope.plots.drawing import frame
 from muscope.verdicts.transfer.types import TransferJudgement, WidthOptimum
+from muscope.verdicts.transfer.words import at
+from muscope.vocabulary import Axis
 
 FIRST, LAST = (0x9C, 0xC4, 0xF2), (0x10, 0x3F, 0x86)
-"""From the smallest width to the largest: one hue."""
+"""From the smallest place on the axis to the largest: one hue."""
 MOST_OF_LOSSES = 3.0
 """The axis shows losses up to so many times the span between the best and the median."""
+LOSS_TITLES = {"held_out": "held-out loss", "training": "training loss", None: "loss"}
 
 
 def summary(judged: TransferJudgement | None) -> str:
@@ -18,38 +21,44 @@ def summary(judged: TransferJudgement | None) -> str:
     return " ".join(_sentences(judged) if judged else ()) or "No run has ended yet."
 
 
-def figure(judged: TransferJudgement | None) -> dict[str, Any]:
-    """The Plotly figure: JSON-able, finite numbers only, every label escaped."""
-    optima = judged.optima if judged else ()
-    depths = sorted({one.depth for one in optima})
-    widths = sorted({one.width for one in optima})
+def figure(judged: TransferJudgement | None, axis: Axis | None = None) -> dict[str, Any]:
+    """The Plotly figure: JSON-able, finite numbers only, every label escaped.
+
+    Its lines lie along an axis of the study; without one, along that which the study asks about.
+    """
     layout: dict[str, Any] = {
         **frame(),
         "meta": {
-            "panels": len(depths),
+            "panels": 0,
             "xTitle": "log₂(learning rate)",
-            "yTitle": "loss",
+            "yTitle": LOSS_TITLES[judged.judged_on if judged else None],
             "summary": summary(judged),
         },
     }
     data: list[dict[str, Any]] = []
-    for number, depth in enumerate(depths, start=1):
-        own = [one for one in optima if one.depth == depth]
+    if judged is None:
+        return {"data": data, "layout": layout}
+    along = axis if axis in judged.axes else judged.axis
+    panels = list(dict.fromkeys(judged.where(one, along) for one in judged.optima))
+    values = sorted({one.on(along) for one in judged.optima})
+    layout["meta"]["panels"], span = len(panels), _span(judged.optima)
+    for number, panel in enumerate(panels, start=1):
+        own = [one for one in judged.optima if judged.where(one, along) == panel]
         suffix = "" if number == 1 else str(number)
-        layout[f"xaxis{suffix}"] = {"anchor": f"y{suffix}", "title": {"text": ""}}
-        layout[f"yaxis{suffix}"] = {"anchor": f"x{suffix}", "title": {"text": ""}} | _span(own)
-        layout["annotations"].append(_title(f"depth {depth}", suffix))
+        shared = {"matches": "x"} if suffix else {}
+        layout[f"xaxis{suffix}"] = {"anchor": f"y{suffix}", "title": {"text": ""}, **shared}
+        layout[f"yaxis{suffix}"] = {"anchor": f"x{suffix}", "title": {"text": ""}} | span
+        layout["annotations"].append(title(panel, suffix))
         for one in own:
-            colour = _colour(widths.index(one.width), len(widths))
-            data += _traces(judged, one, colour, suffix) if judged else ()
+            shade = colour(values.index(one.on(along)), len(values))
+            data += _traces(judged, one, at(along, one.on(along)), shade, suffix)
     return {"data": data, "layout": layout}
 
 
 def _traces(
-    judged: TransferJudgement, one: WidthOptimum, colour: str, suffix: str
+    judged: TransferJudgement, one: WidthOptimum, name: str, shade: str, suffix: str
 ) -> Iterator[dict[str, Any]]:
-    """The losses of one width, and where its optimum lies."""
-    name = f"width {one.width}"
+    """The losses of one place, and where its optimum lies."""
     axes = {"type": "scatter", "xaxis": f"x{suffix}", "yaxis": f"y{suffix}", "legendgroup": name}
     known = [cell for cell in one.cells if cell.loss is not None]
     yield axes | {
@@ -58,8 +67,8 @@ def _traces(
         "showlegend": not suffix,
         "x": [judged.log2_rate(cell.octave) for cell in known],
         "y": [cell.loss for cell in known],
-        "line": {"color": colour, "width": 1.5},
-        "marker": {"size": 4, "color": colour},
+        "line": {"color": shade, "width": 1.5},
+        "marker": {"size": 4, "color": shade},
         "hovertemplate": f"{name}<br>log₂(rate) %{{x:.2f}}: %{{y:.4f}}<extra></extra>",
     }
     if one.optimum is not None and known:
@@ -68,13 +77,16 @@ def _traces(
             "showlegend": False,
             "x": [judged.log2_rate(one.optimum)],
             "y": [min(cell.loss for cell in known if cell.loss is not None)],
-            "marker": {"size": 9, "symbol": "diamond-open", "color": colour},
+            "marker": {"size": 9, "symbol": "diamond-open", "color": shade},
             "hovertemplate": f"{name}: optimum %{{x:.2f}}<extra></extra>",
         }
 
 
 def _span(own: Sequence[WidthOptimum]) -> dict[str, Any]:
-    """The range of the loss axis, so that a few enormous losses do not flatten all others."""
+    """The range of the loss axis, so that a few enormous losses do not flatten all others.
+
+    All panels have the same: only the first of a row says it.
+    """
     losses = sorted(cell.loss for one in own for cell in one.cells if cell.loss is not None)
     if not losses:
         return {}
@@ -84,7 +96,8 @@ def _span(own: Sequence[WidthOptimum]) -> dict[str, Any]:
     return {"range": [low - margin, top + margin]}
 
 
-def _title(text: str, suffix: str) -> dict[str, Any]:
+def title(text: str, suffix: str) -> dict[str, Any]:
+    """The words above a panel."""
     return {
         "text": text,
         "showarrow": False,
@@ -97,7 +110,8 @@ def _title(text: str, suffix: str) -> dict[str, Any]:
     }
 
 
-def _colour(place: int, count: int) -> str:
+def colour(place: int, count: int) -> str:
+    """The shade of a place on the axis, of so many."""
     share = place / max(1, count - 1)
     mixed = (round(a + share * (b - a)) for a, b in zip(FIRST, LAST, strict=True))
     return "#" + "".join(f"{part:02x}" for part in mixed)
@@ -105,10 +119,13 @@ def _colour(place: int, count: int) -> str:
 
 def _sentences(judged: TransferJudgement) -> Iterator[str]:
     for one in judged.optima:
-        diverged = [cell for cell in one.cells if cell.diverged]
+        diverged = sum(cell.diverged > 0 for cell in one.cells)
+        stopped = sum(cell.stopped > 0 and not cell.diverged for cell in one.cells)
         where = "not bracketed"
         if one.optimum is not None:
             where = f"2^{judged.log2_rate(one.optimum):.2f}".replace("-", "−")
-        bad = f", {len(diverged)} of them diverged or stopped early" if diverged else ""
-        tried = f"{len(one.cells)} rates tried{bad}"
-        yield f"Width {one.width}, depth {one.depth}: optimum {where}, {tried}."
+        counts = ((diverged, "diverged"), (stopped, "stopped early"))
+        bad = (f"{count} {word}" for count, word in counts if count)
+        tried = ", ".join((f"{len(one.cells)} rates tried", *bad))
+        place = f"{at(judged.axis, one.on(judged.axis))}, {judged.where(one, judged.axis)}"
+        yield f"{place[0].upper()}{place[1:]}: optimum {where}, {tried}."

@@ -11,13 +11,18 @@ from muscope.presets import (
     nanotron_mlp,
     optimizers,
     staircase,
+    transfer_demo,
     umup,
 )
 from muscope.presets.preset import SIZES, Preset, Size
+from muscope.presets.published import PublishedRates
+from muscope.recorded import AnySpec
+from muscope.spec import StudySpec
 
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
+        transfer_demo.PRESET,
         staircase.PRESET,
         nanotron_mlp.PRESET,
         nanotron_llama.PRESET,
@@ -41,4 +46,24 @@ def preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-__all__ = ["PRESETS", "SIZES", "Preset", "Size", "demo", "preset"]
+def published_rates(spec: AnySpec, variant: str) -> PublishedRates | None:
+    """What was printed of the learning rates of a variant, if its study came from such a preset."""
+    if not isinstance(spec, StudySpec) or spec.preset not in PRESETS:
+        return None
+    found = PRESETS[spec.preset].rates
+    names = [one.parametrization.name for one in spec.variants if one.key == variant]
+    if found is None or (found.parametrization and found.parametrization not in names):
+        return None
+    return found
+
+
+__all__ = [
+    "PRESETS",
+    "SIZES",
+    "Preset",
+    "PublishedRates",
+    "Size",
+    "demo",
+    "preset",
+    "published_rates",
+]

@@ -1,7 +1,6 @@
 """Cerebras-GPT (Dey et al. 2023), and Cerebras' guide to tuning a µP proxy."""
 
-import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from muscope.presets.preset import Preset, Size
@@ -14,8 +13,10 @@ from muscope.presets.scale import (
     tokens,
     transfer,
     transformer,
+    tune,
 )
-from muscope.spec import ModelSpec, ParametrizationSpec, StudySpec
+from muscope.spec import ModelSpec, StudySpec
+from muscope.tuning import Tuning
 
 RATE = 6e-3
 TUNED = {"base_std": 0.08, "embeddings_scale": 10.0}
@@ -38,14 +39,21 @@ SCALES: Mapping[Size, Scale] = {
         data=DATA,
     ),
 }
-SAMPLES: Mapping[Size, tuple[int, int]] = {"smoke": (1, 2), "laptop": (1, 6), "paper": (2, 20)}
-"""Studies, and samples in each of them: with five rates, 200 trainings of the proxy."""
+REACH = (-3.0, 3.0)
+"""Octaves of the learning rate, from the published one, between which samples are drawn."""
 RANGES = {
-    "base_std": (0.02, 0.32),
-    "embeddings_scale": (1.0, 32.0),
-    "output_logits_alpha": (0.25, 4.0),
-    "attention_logits_alpha": (0.25, 4.0),
+    "base_std": (-2.0, 2.0),
+    "embeddings_scale": (-3.0, 2.0),
+    "output_logits_alpha": (-2.0, 2.0),
+    "attention_logits_alpha": (-2.0, 2.0),
 }
+"""Octaves of the multipliers, from the published ones."""
+SEARCHES: Mapping[Size, tuple[tuple[int, ...], int, tuple[int, ...], int]] = {
+    "smoke": ((16, 32), 8, (3,), 1),
+    "laptop": ((32, 64, 128), 40, (10, 2), 3),
+    "paper": ((256, 1024, 2560), 200, (10, 2), 3),
+}
+"""Widths, samples at the first of them, how many go on to each other one, and seeds."""
 
 
 def _model(scale: Scale) -> ModelSpec:
@@ -71,34 +79,19 @@ def gpt(size: Size) -> tuple[StudySpec, ...]:
 
 
 def guide(size: Size) -> tuple[StudySpec, ...]:
-    """Samples of multipliers, each at several rates, at the proxy and an intermediate width."""
-    scale = SCALES[size]
-    widths = (256, 1024) if size == "paper" else scale.widths[:2]
-    rates = (-2.0, -1.0, 0.0, 1.0, 2.0) if size == "paper" else (-1.0, 0.0, 1.0)
-    searched = replace(scale, widths=widths, octaves=rates, seeds=1, search="full")
-    count, each = SAMPLES[size]
-    draws = _samples(random.Random(0))
-    return tuple(
-        transfer(
-            f"Cerebras' guide: samples {number * each + 1} to {(number + 1) * each} ({size})",
-            searched,
-            _model(searched),
-            [optimizer("adamw", RATE, searched)],
-            [next(draws) for _ in range(each)],
-        )
-        for number in range(count)
+    """Random samples at the proxy, the ten best at an intermediate width, two at the target."""
+    widths, samples, keep, seeds = SEARCHES[size]
+    scale = replace(SCALES[size], widths=widths, seeds=seeds, octaves=REACH)
+    return (
+        tune(
+            f"Cerebras' guide: {samples} samples ({size})",
+            scale,
+            _model(scale),
+            optimizer("adamw", RATE, scale),
+            parametrization("cerebras", TUNED),
+            tuning=Tuning(method="random", ranges=RANGES, samples=samples, keep=keep),
+        ),
     )
-
-
-def _samples(draw: random.Random) -> Iterator[ParametrizationSpec]:
-    """Multipliers, uniform in their logarithm; the first sample is what was published."""
-    yield parametrization("cerebras", TUNED)
-    while True:
-        values = {
-            name: float(f"{low * (high / low) ** draw.random():.3g}")
-            for name, (low, high) in RANGES.items()
-        }
-        yield parametrization("cerebras", values)
 
 
 GPT = Preset(
@@ -108,7 +101,9 @@ GPT = Preset(
     source="Dey et al. 2023, Cerebras-GPT (arXiv 2304.03208), Table 14",
     claim="Tuned at width 256, rate 6e-3, std 0.08 and embeddings × 10 hold under µP up to 2.7B "
     "parameters, with a lower loss than SP, whose rate must be tuned for each size.",
-    studies=gpt,
+    build=gpt,
+    rate=RATE,
+    published_of="cerebras",
     needs="a GPU, and a file pile.bin of GPT-2's tokens in the datasets folder",
     notes=(
         "printed are the base (width 256, 32 layers, heads of 128, 600M tokens, batches of 131k "
@@ -126,15 +121,18 @@ GUIDE = Preset(
     source="Cerebras, Train an LLM using Maximal Update Parameterization",
     claim="200 random samples on a 40M proxy find hyperparameters that hold at the target; the ten "
     "best are tried at an intermediate size, and ranked by loss and by stability.",
-    studies=guide,
+    build=guide,
     needs=GPT.needs,
     notes=(
-        "samples of base_std, embeddings_scale, output_logits_alpha and attention_logits_alpha, "
-        "each at every rate: 40 × 5 = 200 trainings at width 256; ranges and the intermediate "
-        "width 1024 are our choice",
-        "every sample is trained at the intermediate width too, not the ten best alone: a study "
-        "does not choose among its parametrizations",
-        "loss spikes and gradient norms do not rank; adjust_learning_rate has no embedding group",
+        "printed are 200 random samples of the 40M proxy, the ten best to an intermediate size, "
+        "and steadiness as a reason to take the second or third; sampled are the rate, base_std "
+        "and embeddings_scale, of which tuned values are printed, and the guide's two alphas",
+        "ranges (rates from 1/8 to 8 times the published, embeddings from 1/8 to 4 times, the "
+        "others from 1/4 to 4 times), the intermediate width 1024, the two sets that go on to "
+        "2560, and three seeds of every set are our choice",
+        "the published set is tried too, before the samples, as a yardstick",
+        "what counts as a spike and as a growing gradient is our choice; adjust_learning_rate has "
+        "no embedding group",
         *GPT.notes[1:],
     ),
 )

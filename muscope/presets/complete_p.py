@@ -82,7 +82,7 @@ PRESET = Preset(
     "completep",
     claim="With alpha = 1 sizes are flat in depth after a few steps and rates transfer across "
     "depths; with alpha = 1/2 sizes are flat throughout; under SP and µP they grow as √L and more.",
-    studies=studies,
+    build=studies,
     needs="a GPU, and a file openwebtext.bin of GPT-2's tokens in the datasets folder",
     notes=(
         "printed for the check are depths 2 to 64, 10 steps at a constant 1e-2, base width 256 and "

@@ -84,7 +84,7 @@ PRESET = Preset(
     source="DeepSeek-AI 2024, DeepSeek LLM (arXiv 2401.02954), Section 3.1 and Figure 2",
     claim="The loss is stable over a wide range of batch sizes and rates; near-optimal ones, "
     "within 0.25 % of the least, follow η = 0.3118 C^-0.1250 and B = 0.2920 C^0.3271.",
-    studies=studies,
+    build=studies,
     needs="a GPU, and a file pretraining.bin of tokens in the datasets folder",
     notes=(
         "printed are 1e17 FLOPs, 177M FLOPs per token, warm-up of 2000 steps, the multi-step "

@@ -101,9 +101,10 @@ class Ablation:
             question=f"Does the best learning rate stay where it is: {self.title}?",
             source=SOURCE,
             claim=self.claim,
-            studies=self.studies,
+            build=self.studies,
             published=PUBLISHED,
             row=self.row,
+            published_of=self.rule,
             needs=NEEDS,
             notes=(*self.notes, *NOTES),
         )
@@ -213,7 +214,10 @@ ABLATIONS = (
         options={"optim_rule": "abs_mup"},
         optimizer="lion",
         at_paper=_large,
+        octaves=4,
         notes=(
+            "laptop: rates are four octaves larger than the baseline's, which bracket no optimum: "
+            "the rule divides them by the width itself, not by its multiple of the base",
             "that this is the run of Table 4 is inferred from its script (facts 7.2)",
             "published with independent weight decay 1e-4; Lion here has none that is independent, "
             "so there is none",

@@ -80,8 +80,10 @@ PRESET = Preset(
     question="Is the best learning rate the same at every width and depth?",
     source="Hu et al. 2024, MiniCPM (arXiv 2404.06395), Tables 6 and 7, Figure 3",
     claim="With the rules of Table 7 the best rate hardly shifts between sizes, and stays at 0.01.",
-    studies=studies,
+    build=studies,
     published=SIZES_FILE,
+    rate=RATE,
+    published_of="minicpm",
     needs="a GPU, and a file c4.bin of tokens in the datasets folder",
     notes=(
         "the published sizes grow in width and depth together; a study crosses its widths and "

@@ -60,7 +60,7 @@ PRESET = Preset(
     source="nanotron, examples/mup/README.md (Spectral µTransfer, on 350m LLaMA)",
     claim="Spectral µTransfer matches SP's pretraining, with a training loss higher by 0.04. On "
     "models of 1B and 8B the loss blew up.",
-    studies=studies,
+    build=studies,
     needs="a GPU, and a file pretraining.bin of tokens in the datasets folder",
     notes=(
         "printed are 350M parameters, 1M tokens per batch, the rate 0.001 and SP's std 0.025; "

@@ -68,7 +68,7 @@ PRESET = Preset(
     source="nanotron, examples/mup/README.md (Spectral µTransfer, MLP only experiment)",
     claim="Under spectral µP the l1 norm of activations is consistent across widths and depths, "
     "up to 2B parameters; the SP baseline blows up and becomes untrainable.",
-    studies=studies,
+    build=studies,
     needs="a GPU, and CIFAR-10 in the datasets folder",
     notes=(
         "no learning rate, nonlinearity, initialization of SP or number of seeds is printed: 1e-3, "

@@ -89,7 +89,7 @@ PRESET = Preset(
     claim="Learning rates transfer across widths, zero-shot, for AdamW, ADOPT, LAMB, Sophia, "
     "Shampoo and Muon, on NanoGPT and Llama2. Across depths features stabilize, but rates differ, "
     "and ADOPT, LAMB and Shampoo oscillate.",
-    studies=studies,
+    build=studies,
     needs="a GPU, and a file openwebtext.bin of GPT-2's tokens in the datasets folder",
     notes=(
         "only the abstract and a summary are at hand: every size, rate and number of steps is our "

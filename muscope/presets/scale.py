@@ -16,6 +16,7 @@ from muscope.spec import (
     Search,
     StudySpec,
 )
+from muscope.tuning import Tuning
 
 Switches: TypeAlias = Mapping[str, OptionValue]
 NONE: Switches = MappingProxyType({})
@@ -133,6 +134,33 @@ def transfer(
         octaves=scale.octaves,
         search=scale.search,
         held_out=scale.held_out,
+    )
+
+
+def tune(
+    name: str,
+    scale: Scale,
+    model: ModelSpec,
+    optimizer: OptimizerSpec,
+    parametrization: ParametrizationSpec,
+    *,
+    tuning: Tuning,
+) -> StudySpec:
+    """A hyperparameter search of that scale."""
+    return StudySpec(
+        name=name,
+        kind="hyperparameter_search",
+        arms=(Arm(model=model, optimizers=(optimizer,)),),
+        parametrizations=(parametrization,),
+        widths=scale.widths,
+        depths=scale.depths,
+        base_width=scale.base_width,
+        base_depth=scale.depths[0],
+        seeds=scale.seeds,
+        steps=scale.steps,
+        octaves=scale.octaves,
+        held_out=scale.held_out,
+        tuning=tuning,
     )
 
 

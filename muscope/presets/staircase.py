@@ -66,7 +66,7 @@ PRESET = Preset(
     claim="With every fix (initialization of hidden weights, their learning rate, the logits' "
     "multiplier, the scale of attention) one more kind of tensor stops growing; with all, none "
     "grows.",
-    studies=studies,
+    build=studies,
     needs="a GPU, and a file openwebtext.bin of GPT-2's tokens in the datasets folder",
     notes=(
         "printed are widths 256 to 4096, 2 layers, base width 256 with heads of 64, 10 steps at a "

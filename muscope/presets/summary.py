@@ -25,7 +25,19 @@ def _settings(spec: StudySpec) -> Iterator[str]:
     yield f"batches of {numbers(spec.batch_sizes or (arm.model.batch_size,))}"
     yield f"{spec.steps} steps"
     yield f"rates {_rates(spec)}"
+    yield from _sets(spec)
     yield f"seeds {spec.seeds}"
+
+
+def _sets(spec: StudySpec) -> Iterator[str]:
+    """Of a search how its sets are found, and how many there are at every width."""
+    tuning = spec.tuning
+    if tuning is None:
+        return
+    (variant,) = spec.variants
+    at_most = "" if tuning.is_sampled else "at most "
+    yield f"search {tuning.method} over {len(spec.tuned_names(variant)) + 1} hyperparameters"
+    yield f"{at_most}{spec.sets_at_most(variant)} sets, then the best {numbers(tuning.keep)}"
 
 
 def _rates(spec: StudySpec) -> str:
@@ -34,8 +46,9 @@ def _rates(spec: StudySpec) -> str:
     bases = sorted({math.log2(one.learning_rate) for one in arm.optimizers})
     if not spec.octaves:
         return ", ".join(f"{2**base:.3g}" for base in bases)
+    many = "drawn" if spec.tuning and spec.tuning.is_sampled else len(spec.octaves)
     return ", ".join(
-        f"2^{base + spec.octaves[0]:.3g} to 2^{base + spec.octaves[-1]:.3g} ({len(spec.octaves)})"
+        f"2^{base + spec.octaves[0]:.3g} to 2^{base + spec.octaves[-1]:.3g} ({many})"
         for base in bases
     )
 

@@ -21,20 +21,36 @@ from muscope.presets.scale import (
     tokens,
     transfer,
     transformer,
+    tune,
 )
 from muscope.spec import ParametrizationSpec, StudySpec
+from muscope.tuning import Tuning
 
 TITLES = {"mup": "µP", "u_mup": "u-µP"}
 RATES = {"mup": 2.0**-6, "u_mup": 1.0}
 """Where the grids of rates are centred."""
 DECAY = {"weight_decay": 1e-4}
-MULTIPLIERS = (
-    "alpha_res",
-    "alpha_res_attn_ratio",
-    "alpha_attn_softmax",
-    "alpha_ffn_act",
-    "alpha_loss_softmax",
-)
+MULTIPLIERS = {
+    "mup": (
+        "init_std_multiplier",
+        "embedding_multiplier",
+        "attention_multiplier",
+        "readout_multiplier",
+    ),
+    "u_mup": (
+        "alpha_res",
+        "alpha_res_attn_ratio",
+        "alpha_attn_softmax",
+        "alpha_ffn_act",
+        "alpha_loss_softmax",
+    ),
+}
+"""What is searched beside the rate."""
+REACH = (-2.0, 2.0)
+"""Octaves of every multiplier: from a quarter to four."""
+SPACING: Mapping[Size, float] = {"smoke": 2.0, "laptop": 1.0, "paper": 1.0}
+KEEP: Mapping[Size, tuple[int, ...]] = {"smoke": (2,), "laptop": (5, 2), "paper": (5,)}
+"""Sets that go on to each larger width."""
 SCALES: Mapping[Size, Scale] = {
     "smoke": SMOKE,
     "laptop": replace(LAPTOP, seeds=2),
@@ -54,17 +70,18 @@ SCALES: Mapping[Size, Scale] = {
 }
 NEARBY = (-1.0, 0.0, 1.0)
 FP8 = {"precision": "fp8"}
+SEARCH_SEEDS: Mapping[Size, int] = {"smoke": 1, "laptop": 3, "paper": 3}
 CHECK_SEEDS: Mapping[Size, int] = {"smoke": 2, "laptop": 3, "paper": 3}
 CHECK_STEPS: Mapping[Size, int] = {"smoke": 1, "laptop": 64, "paper": 4096}
 
 
 def studies(size: Size) -> tuple[StudySpec, ...]:
-    """Rates of both; u-µP's multipliers one by one; numbers over training; FP8."""
+    """Rates of both; independent searches of both; numbers over training; FP8."""
     scale = SCALES[size]
     near = replace(scale, octaves=NEARBY, search="full", widths=scale.widths[:2], seeds=1)
     return (
         *(_rates(name, f"Rates of {title}", size, scale) for name, title in TITLES.items()),
-        _multipliers(size, near),
+        *(_search(name, size, scale) for name in TITLES),
         *(_numbers(name, size, near) for name in RATES),
         *(_rates(name, f"{title} in FP8", size, near, FP8) for name, title in TITLES.items()),
     )
@@ -84,17 +101,16 @@ def _rates(name: str, title: str, size: Size, scale: Scale, model: Switches = NO
     )
 
 
-def _multipliers(size: Size, scale: Scale) -> StudySpec:
-    """One-dimensional sweeps: every multiplier at a quarter and at four, all others at 1."""
-    return transfer(
-        f"Independent search of u-µP ({size})",
-        scale,
+def _search(name: str, size: Size, scale: Scale) -> StudySpec:
+    """The rates; at the best of them every multiplier alone; the best of each together."""
+    ranges = dict.fromkeys(MULTIPLIERS[name], REACH)
+    return tune(
+        f"Independent search of {TITLES[name]} ({size})",
+        replace(scale, seeds=SEARCH_SEEDS[size]),
         transformer("llama", scale),
-        [optimizer("adamw_independent", RATES["u_mup"], scale, DECAY)],
-        [
-            _rule("u_mup"),
-            *(parametrization("u_mup", {name: x}) for name in MULTIPLIERS for x in (0.25, 4.0)),
-        ],
+        optimizer("adamw_independent", RATES[name], scale, DECAY),
+        _rule(name),
+        tuning=Tuning(method="independent", ranges=ranges, spacing=SPACING[size], keep=KEEP[size]),
     )
 
 
@@ -120,14 +136,17 @@ PRESET = Preset(
     claim="Under u-µP rates and multipliers have nearly the same optimum at every width, searched "
     "one by one; weights, activations and gradients start with RMS near 1, where µP's are so small "
     "that FP8 underflows.",
-    studies=studies,
+    build=studies,
     needs="a GPU, and a file pretraining.bin of tokens in the datasets folder",
     notes=(
         "printed are proxies of width 512 with 4 heads and 1024, 8 layers, and the conditions: no "
         "trainable gains, independent decay, under-fitting, warm-up steps kept; sequences, "
-        "batches, steps, vocabulary, decay (1e-4), seeds and multipliers (1/4 and 4) are our "
-        "choice",
-        "the multipliers are swept one by one around rate 1; nothing combines the best of them",
+        "batches, steps, vocabulary, decay (1e-4) and seeds are our choice",
+        "printed of the search are u-µP's five multipliers, all 1 at first, and the scheme: the "
+        "rate, each multiplier alone, the best of each together; that they go from 1/4 to 4, and "
+        "how many sets go on to a larger width, are our choice",
+        "µP, which is usually searched at random over all at once, is searched in the same way, "
+        "over multipliers of first values, embedding, attention and readout; these are our choice",
         "the conditions are kept by every study here; that a published claim fails without them is "
         "what lingle-vector-gains and lingle-decoupled-decay show",
         "FP8 is simulated: values are rounded, products are computed in float32",

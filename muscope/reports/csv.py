@@ -8,7 +8,7 @@ from muscope.records import Sample, Values
 from muscope.spec import StudySpec
 from muscope.verdicts.transfer.losses import Trial
 from muscope.verdicts.types import VariantVerdict
-from muscope.vocabulary import Axis
+from muscope.vocabulary import Axis, RunState
 
 HEADER = (
     "variant", "width", "depth", "batch_size", "seed", "step", "tensor", "role", "kind",
@@ -34,13 +34,25 @@ def row(sample: Sample) -> tuple[object, ...]:
 
 
 def losses(spec: StudySpec, trials: Iterable[Trial]) -> Iterator[str]:
-    """The losses of a learning-rate study, a line per run, after a header."""
+    """The losses of a learning-rate study, a line per run, after a header.
+
+    `loss` is the one that is judged, `train_loss` the mean of the last training losses; batch size
+    and sequence length are empty where they are the model's own. `state` is how the run ended and
+    `step` the last one that it took, of `steps` planned; of a run that was stopped early, `loss` is
+    the training loss there.
+    """
     rates = {variant.key: variant.optimizer.learning_rate for variant in spec.variants}
-    header = ("variant", "width", "depth", "octave", "learning_rate", "seed", "loss", "start")
+    header = (
+        "variant", "width", "depth", "octave", "learning_rate", "seed", "loss", "start",
+        "train_loss", "batch_size", "sequence_length", "steps", "state", "step",
+    )  # fmt: skip
     rows = (
         (
             trial.variant, trial.width, trial.depth, trial.octave,
-            rates[trial.variant] * 2.0**trial.octave, trial.seed, trial.loss, trial.start,
+            rates[trial.variant] * 2.0**trial.octave, trial.seed,
+            trial.at_step if trial.state is RunState.SKIPPED else trial.loss, trial.start,
+            trial.train_loss, trial.batch_size, trial.sequence_length, trial.steps,
+            trial.state.value, trial.step,
         )
         for trial in trials
     )  # fmt: skip

@@ -3,9 +3,16 @@
 import math
 from datetime import datetime
 
-from muscope.vocabulary import CellVerdict, Statistic, TensorKind, TransferVerdict
+from muscope.vocabulary import (
+    CellVerdict,
+    RunState,
+    SearchVerdict,
+    Statistic,
+    TensorKind,
+    TransferVerdict,
+)
 
-SIGNS: dict[CellVerdict | TransferVerdict, str] = {
+SIGNS: dict[CellVerdict | TransferVerdict | SearchVerdict, str] = {
     CellVerdict.FLAT: "→",
     CellVerdict.GROWS: "↗",
     CellVerdict.SHRINKS: "↘",
@@ -15,6 +22,9 @@ SIGNS: dict[CellVerdict | TransferVerdict, str] = {
     TransferVerdict.TRANSFERS: "→",
     TransferVerdict.DRIFTS: "↘",
     TransferVerdict.NOT_BRACKETED: "?",
+    SearchVerdict.HOLDS: "→",
+    SearchVerdict.LOSES: "↘",
+    SearchVerdict.NONE_STEADY: "✕",
 }
 STATISTIC_TITLES = {
     Statistic.L1: "size (l1)",
@@ -36,7 +46,7 @@ _LARGE = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _BYTES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
-def sign(verdict: CellVerdict | TransferVerdict) -> str:
+def sign(verdict: CellVerdict | TransferVerdict | SearchVerdict) -> str:
     """The symbol of a verdict; it always stands beside the word, never alone."""
     return SIGNS[verdict]
 
@@ -44,6 +54,11 @@ def sign(verdict: CellVerdict | TransferVerdict) -> str:
 def words(value: str) -> str:
     """An identifier as words: `out_of_memory` is read as `out of memory`."""
     return value.replace("_", " ")
+
+
+def state_words(state: str) -> str:
+    """How a run or study stands, for people: `skipped` is *stopped early*."""
+    return "stopped early" if state == RunState.SKIPPED else words(state)
 
 
 def statistic_title(statistic: Statistic, kind: TensorKind = TensorKind.ACTIVATION) -> str:
@@ -147,3 +162,16 @@ def moment(at: datetime | None) -> str:
 def plural(count: int, noun: str) -> str:
     """`1 run`, `12 runs`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+LONGEST_DIGEST = 12
+_HEX = set("0123456789abcdef")
+
+
+def shortened(text: str) -> str:
+    """A SHA-256 by its first digits, as people say it; any other text as it is."""
+    pieces = (
+        f"{piece[:LONGEST_DIGEST]}…" if len(piece) == 64 and set(piece) <= _HEX else piece
+        for piece in text.split(", ")
+    )
+    return ", ".join(pieces)

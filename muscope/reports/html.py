@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import product
 from typing import Any
@@ -11,17 +11,31 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
-from muscope import __version__, assets
-from muscope.plots import coordinate_check, drawing, lr_transfer
+from muscope import __version__, assets, presets
+from muscope.plots import coordinate_check, drawing, lr_transfer, optima, published_rates
 from muscope.recorded import AnySpec
 from muscope.recording import STATISTICS
 from muscope.records import Sample
-from muscope.reports import card, rate_table, slope_table, templating
+from muscope.reports import (
+    card,
+    published_table,
+    rate_table,
+    search_section,
+    slope_table,
+    templating,
+)
 from muscope.reports.card import Card
+from muscope.reports.published_table import PublishedTable
 from muscope.reports.rate_table import LossTable, RateRow
+from muscope.reports.recipe_table import RecipeTable, recipes
+from muscope.reports.search_section import SearchSection
 from muscope.reports.slope_table import SlopeTable
 from muscope.spec import StudySpec
+from muscope.verdicts.hyperparameters.types import SearchJudgement
+from muscope.verdicts.joined.judge import told
+from muscope.verdicts.joined.types import Joined
 from muscope.verdicts.transfer.types import TransferJudgement
+from muscope.verdicts.transfer.words import doubling, noun
 from muscope.verdicts.types import VariantVerdict
 from muscope.vocabulary import Axis, RunState, Statistic, TensorKind
 
@@ -39,7 +53,8 @@ SCRIPTS = ("vendor/plotly-cartesian.min.js", "js/draw.js", "js/report.js")
 class ReportRun:
     """One run as the report lists it.
 
-    Its learning rate and its batch size are given where those of a variant have several.
+    Its learning rate, batch size, sequence length and steps are given where those of a variant have
+    several.
     """
 
     variant: str
@@ -53,6 +68,8 @@ class ReportRun:
     note: str = ""
     learning_rate: float | None = None
     batch_size: int | None = None
+    sequence_length: int | None = None
+    steps: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +87,12 @@ class ReportInput:
     created_at: datetime
     title: str = ""
     transfer: Sequence[TransferJudgement] = ()
+    searches: Sequence[SearchJudgement] = ()
+
+    @property
+    def joined(self) -> tuple[Joined, ...]:
+        """What check and sweep say together; of a sweep alone, where there are known reasons."""
+        return told(self.spec, self.verdicts, self.transfer)
 
     @property
     def is_over(self) -> bool:
@@ -101,6 +124,9 @@ class Rates:
     drifts: Sequence[str]
     summary: str
     figure: dict[str, Any] | None = None
+    optima_summary: str = ""
+    optima_figure: dict[str, Any] | None = None
+    published: PublishedTable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +144,9 @@ class Content:
     spec_yaml: str
     charts: tuple[Chart, ...] = field(default=())
     rates: tuple[Rates, ...] = field(default=())
+    joined: tuple[Joined, ...] = field(default=())
+    searches: tuple[SearchSection, ...] = field(default=())
+    recipes: tuple[RecipeTable, ...] = field(default=())
 
 
 QUESTION = (
@@ -133,16 +162,29 @@ RATES_QUESTION = (
 )
 
 
+def _rates_question(spec: AnySpec) -> str:
+    """What a study of learning rates asks, by its axis."""
+    axis = spec.transfer_axes[0] if isinstance(spec, StudySpec) else Axis.WIDTH
+    if axis is Axis.WIDTH:
+        return RATES_QUESTION
+    return (
+        f"Is the best learning rate at one {noun(axis)} still the best one at another? If not, by "
+        f"how many octaves does it move per {doubling(axis)}?"
+    )
+
+
 def content(report: ReportInput, charts: Sequence[Chart], *, is_drawn: bool = False) -> Content:
     """The words and tables of a report, with the charts that go with them."""
-    is_transfer = report.spec.kind == "lr_transfer"
+    check, is_transfer = report.spec.coordinate_check, report.spec.kind == "lr_transfer"
+    questions = [_rates_question(report.spec)] if is_transfer else []
+    questions += [QUESTION] if check or not is_transfer else []
+    if report.spec.kind == "hyperparameter_search":
+        questions = [search_section.QUESTION]
     return Content(
         title=report.title or report.spec.name,
-        question=RATES_QUESTION if is_transfer else QUESTION,
+        question=" ".join(questions),
         created_at=report.created_at,
-        cards=()
-        if is_transfer
-        else card.cards(report.spec, report.verdicts, is_over=report.is_over),
+        cards=card.cards(check, report.verdicts, is_over=report.is_over) if check else (),
         tables=tuple(
             slope_table.slope_table(
                 verdict,
@@ -152,19 +194,31 @@ def content(report: ReportInput, charts: Sequence[Chart], *, is_drawn: bool = Fa
                 axis=axis,
             )
             for verdict in report.verdicts
-            for axis in drawn_axes(report.spec)
-            for kind, statistic in shown(report.spec)
+            for axis in drawn_axes(check or report.spec)
+            for kind, statistic in shown(check or report.spec)
         ),
         runs=tuple(report.runs),
         labels={variant.key: variant.label for variant in report.spec.variants},
         environment={"muscope": __version__, **report.environment},
         spec_yaml=spec_yaml(report.spec),
         charts=tuple(charts),
-        rates=tuple(_rates(judged, is_drawn=is_drawn) for judged in report.transfer),
+        rates=tuple(_rates(report.spec, judged, is_drawn=is_drawn) for judged in report.transfer),
+        searches=tuple(_search(report, judged, is_drawn=is_drawn) for judged in report.searches),
+        joined=report.joined,
+        recipes=recipes(report.spec, report.verdicts, (*report.transfer, *report.searches)),
     )
 
 
-def _rates(judged: TransferJudgement, *, is_drawn: bool) -> Rates:
+def _search(report: ReportInput, judged: SearchJudgement, *, is_drawn: bool) -> SearchSection:
+    section = search_section.section(judged)
+    if not is_drawn:
+        return section
+    return replace(section, charts=search_section.drawn(judged, report.spec))
+
+
+def _rates(spec: AnySpec, judged: TransferJudgement, *, is_drawn: bool) -> Rates:
+    printed = presets.published_rates(spec, judged.variant)
+    over_losses, over_optima = published_rates.over_losses, published_rates.over_optima
     return Rates(
         label=judged.label,
         judged=judged,
@@ -172,7 +226,10 @@ def _rates(judged: TransferJudgement, *, is_drawn: bool) -> Rates:
         losses=rate_table.losses(judged),
         drifts=rate_table.drifts(judged),
         summary=lr_transfer.summary(judged),
-        figure=lr_transfer.figure(judged) if is_drawn else None,
+        figure=over_losses(lr_transfer.figure(judged), printed) if is_drawn else None,
+        optima_summary=optima.summary(judged),
+        optima_figure=over_optima(optima.figure(judged), printed) if is_drawn else None,
+        published=published_table.table(printed) if printed else None,
     )
 
 
@@ -195,7 +252,7 @@ def varied(spec: AnySpec) -> tuple[Axis, ...]:
         Axis.BATCH: isinstance(spec, StudySpec) and len(spec.batch_sizes) > 1,
         Axis.STEP: not isinstance(spec, StudySpec) or spec.steps > 1,
     }
-    return tuple(axis for axis in Axis if several[axis])
+    return tuple(axis for axis, is_varied in several.items() if is_varied)
 
 
 def render(report: ReportInput) -> str:
@@ -225,16 +282,19 @@ def render_content(content: Content) -> str:
 def drawn_charts(report: ReportInput) -> tuple[Chart, ...]:
     """Every variant's figures, drawn."""
     judged = {verdict.variant: verdict for verdict in report.verdicts}
-    charts = []
-    for variant in report.spec.variants:
+    charts: list[Chart] = []
+    check = report.spec.coordinate_check
+    if check is None:
+        return ()
+    for variant in check.variants:
         key = variant.key
         samples = [sample for sample in report.samples if sample.variant == key]
-        for axis, (kind, statistic) in product(drawn_axes(report.spec), shown(report.spec)):
+        for axis, (kind, statistic) in product(drawn_axes(check), shown(check)):
             found = coordinate_check.info(
                 samples,
                 judged.get(key),
                 statistic,
-                spec=report.spec,
+                spec=check,
                 kind=kind,
                 title=variant.label,
                 axis=axis,

@@ -10,6 +10,8 @@ from markupsafe import Markup, escape
 
 from muscope import assets
 from muscope.reports import formats
+from muscope.verdicts.transfer.words import noun
+from muscope.vocabulary import kind_words
 
 FILTERS = (
     formats.about,
@@ -21,11 +23,15 @@ FILTERS = (
     formats.plural,
     formats.quantity,
     formats.share,
+    formats.shortened,
     formats.sign,
     formats.size,
     formats.slope,
+    formats.state_words,
     formats.statistic_title,
     formats.words,
+    kind_words,
+    noun,
 )
 
 

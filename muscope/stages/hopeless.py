@@ -63,6 +63,15 @@ class Rule:
         self._members = members
         self._curves: list[list[float]] = [[] for _ in members]
 
+    @property
+    def curves(self) -> list[list[float]]:
+        """What it has seen of each member up to now, for another one to go on with."""
+        return self._curves
+
+    def resume(self, curves: Sequence[Sequence[float]], stopped: Sequence[int]) -> None:
+        """Go on as one that has seen these and stopped those."""
+        self._curves, self.stopped = [list(curve) for curve in curves], tuple(stopped)
+
     def __call__(self, record: StepRecord) -> tuple[int, ...]:
         """The places of the members that end with this record."""
         last = rung(self._members[0].steps)

@@ -1,6 +1,7 @@
 """The adaptive learning-rate search: which runs come next, from the losses there are.
 
-The rule, for every variant and depth by itself, one width after the other, small ones first:
+The rule, for every variant by itself, along the axis that the study asks about, which is called
+width here, and with all else the same; one width after the other, small ones first:
 
 1. At the smallest width every learning rate about an octave from the next is tried.
 2. At a larger width the optimum is predicted from those found before: from the last one on, by the
@@ -13,20 +14,23 @@ The rule, for every variant and depth by itself, one width after the other, smal
 5. What might as well be the best is treated as if it were: a rate whose loss exceeds the best by
    less than 1.5 standard errors of their difference over seeds has its neighbours tried too.
 
-A width is done when none of these asks for more; the next one begins. Nothing outside the grid of
-the spec is ever run, and what has been run, even without a result, is not asked for again.
-Theory's drift is not used: it is what the study is to test.
+A width is done when none of these asks for more; the next one begins. The first look is at the
+octaves of the spec; where it allows to extend them, the grid goes on beyond. Nothing outside of
+that is ever run, and what has been run, even without a result, is not asked for again. Theory's
+drift is not used: it is what the study is to test.
 """
 
 import math
 import statistics
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from muscope import plan
 from muscope.spec import RunSpec, StudySpec
-from muscope.verdicts.transfer.losses import Curve, Trial, curves, mean_curve
+from muscope.verdicts.transfer.losses import Curve, Trial, curves, mean_curve, placed
 from muscope.verdicts.transfer.optimum import NEAR, best, optimum
+from muscope.verdicts.transfer.places import Line, Place, lines, place_of
 
 COARSE = 1.0
 """Octaves between the rates of a first look."""
@@ -50,30 +54,32 @@ class Tried:
 
 def next_runs(spec: StudySpec, trials: Iterable[Trial]) -> tuple[RunSpec, ...]:
     """The runs of the next stage, in the order of the grid; none when the search is over."""
-    known = list(trials)
-    wanted: set[tuple[str, int, int, float]] = set()
-    for variant in spec.variants:
-        for depth in spec.depths:
-            own = [one for one in known if (one.variant, one.depth) == (variant.key, depth)]
-            wanted |= {(variant.key, *place) for place in _wanted(spec, depth, own)}
-    return tuple(
-        run
-        for run in plan.runs(spec)
-        if (run.variant.key, run.width, run.depth, run.octave) in wanted
-    )
+    known: dict[Place, list[Trial]] = defaultdict(list)
+    for trial in placed(spec, trials):
+        known[trial.place].append(trial)
+    asked = spec.transfer_axes[0]
+    wanted = {
+        place
+        for variant in spec.variants
+        for line in lines(spec, variant.key, asked)
+        for place in _wanted(spec, line, known)
+    }
+    return tuple(run for run in plan.runs(spec) if (place_of(spec, run), run.octave) in wanted)
 
 
-def _wanted(spec: StudySpec, depth: int, trials: Sequence[Trial]) -> set[tuple[int, int, float]]:
-    """Width, depth and octave of what one variant is to run next."""
+def _wanted(
+    spec: StudySpec, line: Line, trials: Mapping[Place, Sequence[Trial]]
+) -> set[tuple[Place, float]]:
+    """Places and octaves of what one variant is to run next, all else the same."""
     optima: dict[int, float] = {}
-    for width in spec.widths:
-        tried = _tried([trial for trial in trials if trial.width == width])
-        octaves = _octaves(spec.octaves, tried, optima, width)
+    for value, place in zip(line.values, line.places, strict=True):
+        tried = _tried(trials.get(place, ()))
+        octaves = _octaves(spec, tried, optima, value)
         if octaves:
-            return {(width, depth, octave) for octave in octaves}
+            return {(place, octave) for octave in octaves}
         found = optimum(tried.mean)
         if found is not None:
-            optima[width] = found
+            optima[value] = found
     return set()
 
 
@@ -82,12 +88,11 @@ def _tried(trials: Sequence[Trial]) -> Tried:
     return Tried(frozenset(trial.octave for trial in trials), seeds, mean_curve(seeds))
 
 
-def _octaves(
-    grid: Sequence[float], tried: Tried, optima: Mapping[int, float], width: int
-) -> set[float]:
+def _octaves(spec: StudySpec, tried: Tried, optima: Mapping[int, float], width: int) -> set[float]:
     """What is to be tried next at one width."""
+    grid = spec.reachable_octaves
     if not tried.octaves:
-        return _first_look(grid, optima, width)
+        return _first_look(grid if optima else spec.octaves, optima, width)
     return _widening(grid, tried) or _refining(grid, tried)
 
 
@@ -95,6 +100,12 @@ def _first_look(grid: Sequence[float], optima: Mapping[int, float], width: int) 
     if not optima:
         return set(_spaced(grid))
     return _within(grid, _nearest(grid, _predicted(optima, width)), NEAR)
+
+
+def first_looks(grid: Sequence[float]) -> tuple[list[float], list[float]]:
+    """The octaves tried first at the smallest width; and at a larger one, around the middle."""
+    middle = grid[len(grid) // 2]
+    return list(_spaced(grid)), sorted(_within(grid, middle, NEAR))
 
 
 def _spaced(grid: Sequence[float]) -> Iterator[float]:

@@ -111,3 +111,15 @@ def of_study(conn: Connection, study_id: str) -> list[BundleBudget]:
         )
         for number, row in enumerate(rows, start=1)
     ]
+
+
+def shapes(conn: Connection, study_id: str) -> list[RunSpec]:
+    """One run of every variant in every bundle of a study: where in its grid it has begun."""
+    first = (
+        select(func.min(run.c.id))
+        .where(run.c.study_id == study_id)
+        .group_by(run.c.bundle_id, run.c.variant)
+    )
+    found = conn.execute(select(run.c.spec_json).where(run.c.id.in_(first))).scalars().all()
+    plugins.teach(conn, *found)
+    return [RunSpec.model_validate_json(text) for text in found]

@@ -22,6 +22,13 @@ class RunDigest:
         self.count = 0
         self._sum = 0
 
+    @classmethod
+    def of(cls, count: int, digest: str) -> "RunDigest":
+        """One that goes on from what another said of itself."""
+        found = cls()
+        found.count, found._sum = count, int(digest, 16)
+        return found
+
     def add(self, step: int, tensor: str, kind: TensorKind, values: Values) -> None:
         """Take one measurement in."""
         key = "\n".join((tensor, kind, "")).encode()

@@ -66,6 +66,13 @@ LAWS = (
         "SELECT id FROM attempt WHERE (state = 'running') <> (ended_at IS NULL)",
     ),
     Law(
+        "an attempt that goes on from an earlier one of its bundle names it and the step",
+        """SELECT a.id FROM attempt a LEFT JOIN attempt earlier ON earlier.id = a.resumed_from
+           WHERE (a.resumed_from IS NULL) <> (a.resumed_step IS NULL)
+              OR (a.resumed_from IS NOT NULL AND (earlier.id IS NULL
+                  OR earlier.bundle_id <> a.bundle_id OR earlier.attempt_no >= a.attempt_no))""",
+    ),
+    Law(
         "a bundle has runs; they wait or run with it, and have ended when it has",
         f"""SELECT b.id FROM bundle b LEFT JOIN run r ON r.bundle_id = b.id
             WHERE r.id IS NULL OR (r.state IN {_OPEN} AND r.state <> b.state)
@@ -148,7 +155,8 @@ LAWS = (
     Law(
         "a study has one run at each place of its grid, and none of a stage after its latest",
         """SELECT study_id FROM run WHERE rerun_of IS NULL
-           GROUP BY study_id, variant, width, depth, batch_size, octave, seed HAVING count(*) > 1
+           GROUP BY study_id, variant, width, depth, batch_size, octave, seed, record, spec_digest
+           HAVING count(*) > 1
            UNION
            SELECT r.study_id FROM run r JOIN study s ON s.id = r.study_id
            WHERE r.stage > s.stage""",

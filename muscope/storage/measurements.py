@@ -52,16 +52,28 @@ def csv_rows(conn: Connection, study_id: str) -> Iterator[tuple[str | int | floa
         yield (*coordinates, *_values(row))
 
 
-def tallies(conn: Connection, attempt_id: int, run_ids: Iterable[int]) -> dict[int, RunDigest]:
-    """Count and digest of the rows that an attempt left in the database, by run."""
+def tallies(
+    conn: Connection,
+    attempt_id: int,
+    run_ids: Iterable[int],
+    *,
+    also: Iterable[int] = (),
+    until: int | None = None,
+) -> dict[int, RunDigest]:
+    """Count and digest of the rows that an attempt left in the database, by run.
+
+    With `also` those of other attempts count too, with `until` those up to a step.
+    """
     found = {run_id: RunDigest() for run_id in run_ids}
     columns = (measurement.c[name] for name in ("run_id", "step", "kind"))
     query = (
         select(*columns, tensor.c.name.label("tensor"), *_numbers())
         .join(tensor, tensor.c.id == measurement.c.tensor_id)
-        .where(measurement.c.run_id.in_(found), measurement.c.attempt_id == attempt_id)
+        .where(measurement.c.run_id.in_(found), measurement.c.attempt_id.in_((attempt_id, *also)))
         .execution_options(yield_per=2_000)
     )
+    if until is not None:
+        query = query.where(measurement.c.step <= until)
     for row in conn.execute(query):
         found[row.run_id].add(row.step, row.tensor, TensorKind(row.kind), _values(row))
     return found

@@ -66,7 +66,9 @@ def tensors(conn: Connection, study_id: str, planned: Plan) -> None:
     """Every tensor of every model, in the order of the deepest: the readout stays last."""
     first_runs = (entry.runs[0] for entry in planned.bundles)
     # Names do not depend on width: of hundreds of shapes a few are left.
-    distinct = {(one.variant.model.model_dump_json(), one.depth): one for one in first_runs}
+    distinct = {
+        (one.variant.model.model_dump_json(), one.depth, one.record): one for one in first_runs
+    }
     shapes = sorted(distinct.values(), key=lambda one: -one.depth)
     names = dict.fromkeys(
         (entry.name, entry.role.value) for spec in shapes for entry in plan.tensors(spec)
@@ -120,6 +122,7 @@ def _new_run(study_id: str, spec: RunSpec, *, ordinal: int, stage: int) -> Value
         "width": spec.width,
         "depth": spec.depth,
         "batch_size": spec.model.batch_size,
+        "record": spec.record,
         "octave": spec.octave,
         "seed": spec.seed,
         "stage": stage,

@@ -7,7 +7,7 @@ from muscope import assets
 from muscope.storage.database import Database
 from muscope.storage.disk import DiskFull
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 """Every revision in migrations/versions, oldest first; a test compares."""
 
 _UPGRADE_LOCK = 0x6D75_7363  # "musc": one upgrade at a time on Postgres

@@ -4,12 +4,14 @@ The results of a stage that has ended do not change, so they are read and though
 lock; the insertion is guarded by the number of the stage, so that of two workers only one inserts.
 """
 
+from dataclasses import replace
+
 from sqlalchemy import ColumnElement, Connection, and_, exists, select, update
 
 from muscope import plan
 from muscope.spec import RunSpec, StudySpec, stored
-from muscope.stages import Results, next_stage
-from muscope.storage import endings, events, losses, planting, plugins, reuse, verdicts
+from muscope.stages import Draw, Results, next_stage
+from muscope.storage import endings, events, losses, planting, plugins, reuse, sets, verdicts
 from muscope.storage.database import Database
 from muscope.storage.leases import lock_study
 from muscope.storage.tables import run, study
@@ -22,11 +24,12 @@ def due(conn: Connection) -> list[str]:
     return list(conn.execute(query).scalars())
 
 
-def advance(db: Database, study_id: str) -> list[int] | None:
+def advance(db: Database, study_id: str, draw: Draw | None = None) -> list[int] | None:
     """Insert the next stage of a study and give its bundles; none when there is no next stage, or
     when nothing of it needs training.
 
     Nothing happens to a study whose stage has not ended, or that somebody else has advanced: None.
+    A hyperparameter search may need a sampler to `draw` its sets.
     """
     with db.read() as conn:
         ended = _ended_stage(conn, study_id)
@@ -36,7 +39,7 @@ def advance(db: Database, study_id: str) -> list[int] | None:
         spec_json = conn.execute(text).scalar_one()
         plugins.teach(conn, spec_json)
         spec = stored(spec_json)
-        results = _results(conn, study_id, spec, ended)
+        results = replace(_results(conn, study_id, spec, ended), draw=draw)
     following = next_stage(spec, results)
     with db.write() as conn:
         lock_study(conn, study_id)
@@ -57,6 +60,8 @@ def _ended_stage(conn: Connection, study_id: str) -> int | None:
 
 
 def _results(conn: Connection, study_id: str, spec: StudySpec, ended: int) -> Results:
+    if spec.tuning is not None:
+        return Results(ended + 1, sets=sets.trials(conn, study_id))
     if spec.kind == "lr_transfer":
         return Results(ended + 1, trials=losses.trials(conn, study_id))
     return Results(ended + 1, verdicts=verdicts.of_study(conn, study_id))

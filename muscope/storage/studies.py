@@ -3,8 +3,8 @@
 import base64
 import json
 import secrets
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select, update
@@ -95,6 +95,12 @@ class RunRow:
     attempts: int
     reused_from: str | None = None
     batch_size: int | None = None
+    record: str | None = None
+    sequence_length: int | None = None
+    steps: int | None = None
+    resume_note: str | None = None
+    """Where that attempt went on, or why it began at the first step."""
+    tuned: Mapping[str, float] = field(default_factory=dict)
 
 
 def create(
@@ -185,6 +191,7 @@ def runs(conn: Connection, study_id: str) -> list[RunRow]:
             attempt.c.device,
             attempt.c.worker_id,
             attempt.c.attempt_no,
+            attempt.c.resume_note,
             seconds.label("seconds"),
             source.c.study_id.label("reused_from"),
             progress.c.train_loss,
@@ -225,14 +232,23 @@ def cancel(conn: Connection, study_id: str) -> StudyRow | None:
     return get(conn, study_id)
 
 
-def runs_judged(conn: Connection, study_id: str) -> dict[str, int]:
-    """How many runs of each variant ended with rows, for variants that have any."""
+def runs_judged(
+    conn: Connection, study_id: str, of: ColumnElement[bool] | None = None
+) -> dict[str, int]:
+    """How many runs of each variant ended with rows, for variants that have any; or some `of`."""
     query = (
         select(run.c.variant, func.count().label("runs"))
         .where(run.c.study_id == study_id, run.c.accepted_attempt.is_not(None))
         .group_by(run.c.variant)
     )
+    query = query if of is None else query.where(of)
     return {row.variant: row.runs for row in conn.execute(query)}
+
+
+def has_open_runs(conn: Connection, study_id: str, of: ColumnElement[bool]) -> bool:
+    """Whether any of some runs of a study has not ended."""
+    query = select(run.c.id).where(run.c.study_id == study_id, endings.OPEN_RUN, of)
+    return conn.execute(query.limit(1)).first() is not None
 
 
 def new_id() -> str:
@@ -397,6 +413,7 @@ def derived_state(
 
 
 def _run_row(row: Row[*tuple[object, ...]]) -> RunRow:
+    asked = json.loads(row.spec_json)
     return RunRow(
         id=row.id,
         ordinal=row.ordinal,
@@ -420,6 +437,11 @@ def _run_row(row: Row[*tuple[object, ...]]) -> RunRow:
         seconds=row.seconds,
         train_loss=nonfinite.restored(row.train_loss, row.nonfinite or 0, _TRAIN_LOSS),
         attempts=row.attempt_no or 0,
+        resume_note=row.resume_note,
         reused_from=row.reused_from,
         batch_size=row.batch_size,
+        record=row.record,
+        sequence_length=asked.get("sequence_length"),
+        steps=asked.get("steps"),
+        tuned=asked.get("tuned", {}),
     )

@@ -100,6 +100,8 @@ run = Table(
     Column("depth", Integer, nullable=False),
     # of runs that are older than this column, nothing
     Column("batch_size", Integer),
+    # what it records; of runs that are older than this column, nothing
+    Column("record", String(16)),
     Column("octave", Float, nullable=False, server_default="0"),
     Column("seed", Integer, nullable=False),
     Column("stage", Integer, nullable=False, server_default="0"),
@@ -151,6 +153,12 @@ attempt = Table(
     Column("peak_bytes", BigInteger),
     Column("ceiling", Float),
     Column("fraction", Float),
+    # the step that its latest checkpoint goes on from; the file is beside its worker
+    Column("checkpoint_step", Integer),
+    # the attempt whose rows up to the step it has taken over, or why it began at the first step
+    Column("resumed_from", Identity),
+    Column("resumed_step", Integer),
+    Column("resume_note", Text),
     UniqueConstraint("bundle_id", "attempt_no"),
     CheckConstraint(_one_of("state", AttemptState), name="state"),
     Index(
@@ -267,6 +275,8 @@ verdict = Table(
     metadata,
     Column("study_id", String(16), ForeignKey("study.id"), primary_key=True),
     Column("variant", String(120), primary_key=True),
+    # that of a study: a learning-rate study with a coordinate check has two of a variant
+    Column("kind", String(40), primary_key=True),
     Column("final", Integer, nullable=False),
     Column("verdict", String(16), nullable=False),
     Column("runs_judged", Integer, nullable=False),

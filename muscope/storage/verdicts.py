@@ -1,7 +1,8 @@
 """Verdicts: written by the worker that judged, read by everyone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select
 
@@ -12,27 +13,37 @@ from muscope.storage import endings, events, plugins
 from muscope.storage.database import now
 from muscope.storage.leases import lock_study
 from muscope.storage.tables import attempt, recording, run, study, verdict
+from muscope.verdicts.hyperparameters.types import SearchJudgement
 from muscope.verdicts.transfer.types import TransferJudgement
 from muscope.verdicts.types import VariantVerdict
-from muscope.vocabulary import AttemptState, CellVerdict, TransferVerdict
+from muscope.vocabulary import AttemptState, CellVerdict, SearchVerdict, TransferVerdict
 
 LIVE_S = 60.0
 """A study that is recorded for days is judged so often, while it goes on."""
 
 
+AnyVerdict: TypeAlias = VariantVerdict | TransferJudgement | SearchJudgement
+"""What a study of any kind is judged by."""
+
+WORDS: Mapping[str, type[TransferVerdict] | type[SearchVerdict]] = {
+    "lr_transfer": TransferVerdict,
+    "hyperparameter_search": SearchVerdict,
+}
+"""The words of a verdict by its kind; the others have those of a cell."""
+
+
 @dataclass(frozen=True, slots=True)
 class VerdictSummary:
-    """The badge of one variant."""
+    """The badge of one variant, in one part of its study."""
 
     variant: str
-    verdict: CellVerdict | TransferVerdict
+    verdict: CellVerdict | TransferVerdict | SearchVerdict
     final: bool
     runs_judged: int
+    kind: str = "coordinate_check"
 
 
-def save(
-    conn: Connection, study_id: str, verdicts: Sequence[VariantVerdict | TransferJudgement]
-) -> None:
+def save(conn: Connection, study_id: str, verdicts: Sequence[AnyVerdict]) -> None:
     """Replace the verdicts of a study, unless those that stand know more.
 
     Of two workers that judge at once, the one that read first may be the one that saves last.
@@ -45,11 +56,13 @@ def save(
     if final and _is_outdated(conn, study_id, runs_judged=runs_judged):
         return  # it is unjudged still, and whoever looks will judge it
     conn.execute(delete(verdict).where(verdict.c.study_id == study_id))
+    kind = conn.execute(select(study.c.kind).where(study.c.id == study_id)).scalar_one()
     for entry in verdicts:
         conn.execute(
             insert(verdict).values(
                 study_id=study_id,
                 variant=entry.variant,
+                kind=_kind(entry, kind),
                 final=int(entry.final),
                 verdict=entry.verdict,
                 runs_judged=entry.runs_judged,
@@ -60,8 +73,20 @@ def save(
     events.append(conn, study_id, "verdict", data={"final": final})
 
 
+def _kind(entry: AnyVerdict, of_study: str) -> str:
+    """What a verdict speaks of: a study's own kind, but for the check beside a sweep."""
+    if isinstance(entry, TransferJudgement):
+        return "lr_transfer"
+    if isinstance(entry, SearchJudgement):
+        return "hyperparameter_search"
+    return RECORDED if of_study == RECORDED else "coordinate_check"
+
+
 def of_study(conn: Connection, study_id: str) -> list[VariantVerdict]:
-    """The verdicts on sizes of a study, planned or recorded, in the order of its spec."""
+    """The verdicts on sizes of a study, planned or recorded, in the order of its spec.
+
+    A learning-rate study has some if it runs a coordinate check too.
+    """
     texts = _texts(conn, study_id, "coordinate_check", RECORDED)
     return [VariantVerdict.model_validate_json(text) for text in texts]
 
@@ -72,11 +97,17 @@ def of_transfer(conn: Connection, study_id: str) -> list[TransferJudgement]:
     return [TransferJudgement.model_validate_json(text) for text in texts]
 
 
+def of_search(conn: Connection, study_id: str) -> list[SearchJudgement]:
+    """The verdicts of a hyperparameter search, in the order of its spec; none of another study."""
+    texts = _texts(conn, study_id, "hyperparameter_search")
+    return [SearchJudgement.model_validate_json(text) for text in texts]
+
+
 def _texts(conn: Connection, study_id: str, *kinds: str) -> list[str]:
     query = (
         select(verdict.c.variant, verdict.c.verdict_json)
         .join(study, study.c.id == verdict.c.study_id)
-        .where(study.c.id == study_id, study.c.kind.in_(kinds))
+        .where(study.c.id == study_id, verdict.c.kind.in_(kinds))
     )
     order = _order(conn, [study_id]).get(study_id, {})
     rows = sorted(conn.execute(query), key=lambda row: order[row.variant])
@@ -86,19 +117,18 @@ def _texts(conn: Connection, study_id: str, *kinds: str) -> list[str]:
 def of_studies(conn: Connection, ids: Iterable[str]) -> dict[str, list[VerdictSummary]]:
     """The badges of several studies, each in the order of its spec."""
     ids = list(ids)
-    columns = (
-        verdict.c.study_id, verdict.c.variant, verdict.c.verdict, verdict.c.final,
-        verdict.c.runs_judged, study.c.kind,
-    )  # fmt: skip
-    query = select(*columns).join(study, study.c.id == verdict.c.study_id)
+    query = select(verdict)
     found: dict[str, list[VerdictSummary]] = {study_id: [] for study_id in ids}
     for row in conn.execute(query.where(verdict.c.study_id.in_(ids))):
-        words = TransferVerdict if row.kind == "lr_transfer" else CellVerdict
-        summary = VerdictSummary(row.variant, words(row.verdict), bool(row.final), row.runs_judged)
-        found[row.study_id].append(summary)
+        words = WORDS.get(row.kind, CellVerdict)
+        found[row.study_id].append(
+            VerdictSummary(
+                row.variant, words(row.verdict), bool(row.final), row.runs_judged, row.kind
+            )
+        )
     order = _order(conn, ids)
     for study_id, summaries in found.items():
-        summaries.sort(key=lambda entry: order[study_id][entry.variant])
+        summaries.sort(key=lambda entry: (order[study_id][entry.variant], entry.kind))
     return found
 
 

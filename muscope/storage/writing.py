@@ -17,7 +17,7 @@ from muscope.storage.tables import attempt, measurement, plugin_measurement, pro
 BITS = tuple(map(nonfinite.MEASUREMENT_COLUMNS.index, Values._fields))
 """Where the bits of each statistic are; the columns came in another order than the statistics."""
 
-_PROGRESS = ("train_loss", "eval_loss")
+_PROGRESS = ("train_loss", "eval_loss", "grad_norm")
 _PROGRESS_BITS = tuple(map(nonfinite.PROGRESS_COLUMNS.index, _PROGRESS))
 
 Columns: TypeAlias = Mapping[str, Sequence[Value]]
@@ -146,14 +146,19 @@ def _extra(writer: Writer, records: Sequence[StepRecord]) -> Columns:
 
 def _progressed(writer: Writer, records: Sequence[StepRecord]) -> Columns:
     entries = [entry for record in records for entry in record.progress]
-    losses = ([entry.train_loss for entry in entries], [entry.eval_loss for entry in entries])
+    columns: list[Sequence[float | None]] = [
+        [entry.train_loss for entry in entries],
+        [entry.eval_loss for entry in entries],
+    ]
+    norms = [entry.grad_norm for entry in entries]
+    columns += [norms] if norms.count(None) < len(norms) else []
+    pairs = zip(_PROGRESS_BITS, columns, strict=False)
     return {
         "run_id": _run_ids(writer, entries),
         "attempt_id": [writer.attempt_id] * len(entries),
         "step": [record.step for record in records for _ in record.progress],
-        "train_loss": nonfinite.stored_column(losses[0]),
-        "eval_loss": nonfinite.stored_column(losses[1]),
-        "nonfinite": nonfinite.flag_column(zip(_PROGRESS_BITS, losses, strict=True), len(entries)),
+        **{name: nonfinite.stored_column(of) for name, of in zip(_PROGRESS, columns, strict=False)},
+        "nonfinite": nonfinite.flag_column(pairs, len(entries)),
     }
 
 

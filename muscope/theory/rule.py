@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from muscope.theory import tuning
 from muscope.vocabulary import Role, UpdateFamily
 
 Switches: TypeAlias = Mapping[str, bool | int | float | str]
@@ -130,7 +131,7 @@ class Parametrization:
         if family not in self.families:
             raise no_rule(self.name, family, self.families)
         rule = self.table(dims, family, options)
-        return replace(rule, init_std=_init_std(rule, dims, options))
+        return _tuned(replace(rule, init_std=_init_std(rule, dims, options)), dims.role, options)
 
 
 def _init_std(rule: WeightRule, dims: WeightDims, options: Switches) -> float:
@@ -141,6 +142,16 @@ def _init_std(rule: WeightRule, dims: WeightDims, options: Switches) -> float:
     if readout and options["sp_unembedding"]:  # "SP unembedding init" of Lingle 2024
         return float(dims.fan_in**-0.5 / rule.multiplier)
     return rule.init_std
+
+
+_TUNED = {Role.EMBEDDING: tuning.EMBEDDING, Role.OUTPUT: tuning.READOUT}
+
+
+def _tuned(rule: WeightRule, role: Role, options: Switches) -> WeightRule:
+    """With what the options multiply: the std of all random weights, embeddings and logits."""
+    multiplier = tuning.factor(options, _TUNED[role]) if role in _TUNED else 1.0
+    std = tuning.factor(options, tuning.INIT_STD)
+    return replace(rule, multiplier=rule.multiplier * multiplier, init_std=rule.init_std * std)
 
 
 def unscaled(rule: WeightRule) -> WeightRule:

@@ -18,13 +18,16 @@ from muscope_server.pace import Pace
 from muscope_server.reaper import Reaper
 from muscope_server.routes import (
     api,
+    compare,
     downloads,
     events,
     figures,
+    grid,
     login,
     pages,
     plugins,
     presets,
+    recipes,
     recordings,
 )
 from muscope_server.security import Gate
@@ -54,7 +57,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.streams = Streams(database)
     app.state.places = Places()
     app.state.pace = Pace()
-    for module in (api, recordings, events, login, pages, figures, downloads, plugins, presets):
+    for module in (
+        api, recordings, events, login, pages, figures, downloads, plugins, presets, compare,
+        grid, recipes,
+    ):  # fmt: skip
         app.include_router(module.router)
     app.mount(permissions.STATIC, Assets(directory=assets.frontend() / "static"), name="static")
     errors.install(app)

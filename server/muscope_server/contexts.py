@@ -5,16 +5,32 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from muscope.plan import Plan
+from muscope.reports import comparison_table
 from muscope.reports.card import Card
 from muscope.reports.formats import plural
 from muscope.reports.html import Chart, Content, ReportRun
+from muscope.reports.published_table import PublishedTable
 from muscope.reports.rate_table import LossTable, RateRow
+from muscope.reports.recipe_table import RecipeTable
+from muscope.reports.run_grid import Facet
+from muscope.reports.search_section import SearchChart, SearchSection
 from muscope.reports.slope_table import Order, SlopeTable
 from muscope.storage.attempts import RunningBundle
 from muscope.storage.budgets import BundleBudget
 from muscope.storage.workers import WorkerRow
+from muscope.verdicts.comparison.types import Comparison, Setting
+from muscope.verdicts.hyperparameters.types import SearchJudgement
+from muscope.verdicts.joined.types import Joined
 from muscope.verdicts.transfer.types import TransferJudgement
-from muscope.vocabulary import Axis, CellVerdict, Statistic, StudyState, TensorKind, TransferVerdict
+from muscope.vocabulary import (
+    Axis,
+    CellVerdict,
+    SearchVerdict,
+    Statistic,
+    StudyState,
+    TensorKind,
+    TransferVerdict,
+)
 from muscope_server.forms import Form
 
 
@@ -88,7 +104,7 @@ class Badge:
     """A variant's verdict in the list of studies, and what it lacks; no verdict yet is None."""
 
     label: str
-    verdict: CellVerdict | TransferVerdict | None
+    verdict: CellVerdict | TransferVerdict | SearchVerdict | None
     standing: str
 
 
@@ -119,11 +135,12 @@ class ExperimentOffer:
 
 @dataclass(frozen=True, slots=True)
 class ExperimentLink:
-    """Where the form is filled in from a published experiment."""
+    """Where the form is filled in from a published experiment; its time where a worker is known."""
 
     title: str
     question: str
     url: str
+    time: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +216,7 @@ class Header:
     trained_again: str = ""
     can_grow: bool = False
     statistics: Sequence[str] = ()
+    left: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +245,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class RatesOfVariant:
-    """The learning rates of one variant, its chart fetched by the page; None is not judged yet."""
+    """The learning rates of one variant, its charts fetched by the page; None is not judged yet."""
 
     label: str
     judged: TransferJudgement | None
@@ -236,6 +254,70 @@ class RatesOfVariant:
     drifts: Sequence[str]
     url: str
     summary: str
+    optima_url: str
+    optima_summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOfVariant:
+    """The hyperparameter search of one variant, its charts fetched; None is not judged yet."""
+
+    label: str
+    judged: SearchJudgement | None
+    search: SearchSection | None
+    charts: Sequence[SearchChart]
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A recipe in a format: where it is downloaded, or why the format cannot say it."""
+
+    title: str
+    url: str
+    refusal: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeTarget:
+    """What a recipe is asked for, as it was typed; nothing is what a page opens with."""
+
+    variant: str = ""
+    width: str = ""
+    depth: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeContext:
+    """_recipe_tab.html: the recipe for a target, or the problem in its way, and its exports."""
+
+    target: RecipeTarget
+    table: RecipeTable | None
+    problem: str
+    exports: Sequence[Export]
+
+
+@dataclass(frozen=True, slots=True)
+class GridContext:
+    """_grid_tab.html: every run in a table per facet; the losses are held out or of training.
+
+    `has_checks` says that there are coordinate checks, whose losses are of training, `is_joined`
+    that a sweep stands beside them.
+    """
+
+    facets: Sequence[Facet]
+    counts: str
+    has_held_out: bool
+    has_checks: bool
+    is_joined: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedOfPreset:
+    """What the source of a study's preset prints of learning rates; a chart of its losses."""
+
+    table: PublishedTable
+    summary: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,12 +341,17 @@ class StudyContext:
     tolerance: str
     charts: Sequence[Chart]
     rates: Sequence[RatesOfVariant]
+    searches: Sequence[SearchOfVariant]
+    joined: Sequence[Joined]
     runs: Sequence[ReportRun]
     bundles: Sequence[BundleBudget]
     taken: str
     labels: Mapping[str, str]
     content: Content | None
+    published: PublishedOfPreset | None = None
     offer: Offer | None = None
+    recipe: RecipeContext | None = None
+    grid: GridContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,3 +376,61 @@ class WorkersContext:
     workers: Sequence[WorkerLine]
     queued_bundles: int
     running_bundles: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choosable:
+    """A variant that can be compared, as `STUDY:VARIANT`."""
+
+    value: str
+    label: str
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChoosableStudy:
+    """A study with its variants; unfolded where one is chosen."""
+
+    id: str
+    name: str
+    kind: str
+    is_open: bool
+    variants: Sequence[Choosable]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonChart:
+    """A figure of a comparison, fetched by the page."""
+
+    name: str
+    title: str
+    url: str
+    is_difference: bool
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompareContext:
+    """compare.html: the chosen variants beside each other, and what can be chosen.
+
+    `problems` say what cannot be compared and why; `against` is the place of the variant that is
+    subtracted, `shown` the rest of the view for links; `mark` changes when there is more to show.
+    """
+
+    comparison: Comparison | None
+    chosen: Sequence[str]
+    shown: Mapping[str, str]
+    against: int
+    problems: Sequence[str]
+    sentences: Sequence[str]
+    differing: Sequence[tuple[Setting, str]]
+    tables: Sequence[comparison_table.Table]
+    charts: Sequence[ComparisonChart]
+    kinds: Sequence[TensorKind]
+    kind: TensorKind
+    statistics: Sequence[Statistic]
+    statistic: Statistic
+    is_live: bool
+    studies: Sequence[ChoosableStudy]
+    most: int
+    mark: str

@@ -36,9 +36,14 @@ def get_places(request: Request) -> Places:
 
 def get_study_id(study_id: str) -> str:
     """A study id that may exist; anything else never reaches the database."""
-    if not _STUDY_ID.fullmatch(study_id):
+    if not is_study_id(study_id):
         raise not_found("study")
     return study_id
+
+
+def is_study_id(text: str) -> bool:
+    """Whether it may be the id of a study."""
+    return _STUDY_ID.fullmatch(text) is not None
 
 
 SettingsDep = Annotated[Settings, Depends(get_settings)]

@@ -1,18 +1,22 @@
 """The published experiments on pages: what the home page offers and the form is filled in from."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache
 
-from muscope import plan
+from muscope import plan, timing
 from muscope.plan import Plan
 from muscope.presets import PRESETS, SIZES, Preset, Size, demo
+from muscope.reports import formats
 from muscope.settings import Settings
 from muscope.spec import StudySpec
+from muscope.stages import outlook
 from muscope.storage.database import Database
 from muscope_server import estimates, forms, urls
 from muscope_server.contexts import ExperimentLink, ExperimentOffer, FromExperiment
 from muscope_server.errors import not_found
 
-OFFERED = ("sp-to-mup-staircase", "lingle-baseline", "lingle-sp")
+OFFERED = ("transfer-demo", "sp-to-mup-staircase", "lingle-sp")
 """Those that the home page offers: one study each."""
 OFFERED_SIZE: Size = "laptop"
 
@@ -53,18 +57,34 @@ def offers(database: Database, settings: Settings) -> list[ExperimentOffer]:
                 claim=one.claim,
                 source=one.source,
                 plan=its_plan,
-                time=estimates.estimate(database, its_plan).words,
+                time=estimates.estimate(database, its_plan, spec).words,
             )
         )
     return found
 
 
-def links() -> list[ExperimentLink]:
-    """Where the form is filled in from each preset."""
+def links(database: Database) -> list[ExperimentLink]:
+    """Where the form is filled in from each preset, and how long that takes here."""
+    machines = estimates.machines(database)
     return [
-        ExperimentLink(one.title, one.question, urls.from_preset(one.name, OFFERED_SIZE))
+        ExperimentLink(
+            one.title,
+            one.question,
+            urls.from_preset(one.name, OFFERED_SIZE),
+            formats.about(timing.study_seconds(usual(one.name), machines)) if machines else "",
+        )
         for one in PRESETS.values()
     ]
+
+
+@cache
+def usual(name: str) -> Plan:
+    """What all studies of a preset usually train, as one plan; presets stay as they are."""
+    plans = [
+        outlook.likely_plan(spec, plan.plan(spec, max_runs=spec.run_count))
+        for spec in PRESETS[name].studies(OFFERED_SIZE)
+    ]
+    return replace(plans[0], bundles=tuple(one for each in plans for one in each.bundles))
 
 
 def study(name: str, wanted: str, number: int) -> tuple[StudySpec, FromExperiment]:

@@ -35,6 +35,8 @@ MEMORY_SHARE = 0.9
 """A bundle may need this much of the largest registered device."""
 
 PAGE_ROWS = 200
+COMPARED = 8
+"""Variants beside each other: their 28 pairs are what a reader, and the error they share, carry."""
 
 DOWNLOADS = 4
 """Measurements read at once: each holds a database connection for as long as its reader takes."""

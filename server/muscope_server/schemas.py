@@ -14,6 +14,8 @@ from muscope.storage.budgets import BundleBudget
 from muscope.storage.recordings import Recording
 from muscope.storage.studies import StudyRow
 from muscope.storage.verdicts import VerdictSummary
+from muscope.verdicts.hyperparameters.types import SearchJudgement
+from muscope.verdicts.joined.types import Joined
 from muscope.verdicts.transfer.types import TransferJudgement
 from muscope.verdicts.types import VariantVerdict
 from muscope.vocabulary import (
@@ -156,12 +158,16 @@ class PlanView(_View):
     flops: float
     measurement_rows: int
     warnings: tuple[str, ...]
+    power: str
     seconds: float | None
     time: str
 
     @classmethod
-    def of(cls, planned: Plan, estimate: Estimate) -> "PlanView":
-        """The plan without its grid, and how long it takes on the workers that are there."""
+    def of(cls, planned: Plan, estimate: Estimate, power: str = "") -> "PlanView":
+        """The plan without its grid, and how long it takes on the workers that are there.
+
+        `power` says of a learning-rate study which drift it can tell.
+        """
         return cls(
             runs=planned.run_count,
             reused=planned.reused,
@@ -172,6 +178,7 @@ class PlanView(_View):
             flops=planned.flops,
             measurement_rows=planned.measurement_rows,
             warnings=planned.warnings,
+            power=power,
             seconds=estimate.seconds,
             time=estimate.words,
         )
@@ -327,8 +334,12 @@ class RunView(_View):
     seconds: float | None
     train_loss: float | None
     attempts: int
+    resume_note: str | None
     reused_from: str | None
     batch_size: int | None
+    record: str | None
+    sequence_length: int | None
+    steps: int | None
 
 
 class RunList(_View):
@@ -337,9 +348,35 @@ class RunList(_View):
     runs: tuple[RunView, ...]
 
 
+class GridRunView(_View):
+    """One run where its grid has it; `column` is log2 of its learning rate, or its seed."""
+
+    number: int
+    variant: str
+    held: tuple[str, ...]
+    width: int
+    seed: int
+    column: float
+    is_check: bool
+    state: RunState
+    loss: float | None
+    step: int | None
+    note: str
+
+
+class RunGrid(_View):
+    """Every run of a study as its heat-map has it."""
+
+    runs: tuple[GridRunView, ...]
+
+
 class VerdictList(_View):
-    """The verdict of every variant that has one, in full: `transfers` of a learning-rate study."""
+    """The verdict of every variant that has one, in full: `transfers` of a learning-rate study,
+    `searches` of a hyperparameter search; `joined` says of a learning-rate study whether its
+    coordinate check agrees, and known reasons where not."""
 
     verdicts: tuple[VariantVerdict, ...]
     transfers: tuple[TransferJudgement, ...]
+    searches: tuple[SearchJudgement, ...]
+    joined: tuple[Joined, ...]
     sentences: dict[str, str]

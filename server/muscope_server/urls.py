@@ -1,11 +1,14 @@
 """Every path of the application, spelled here and nowhere else in pages and templates."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
+from itertools import islice
 from urllib.parse import quote, urlencode
 
 from muscope import assets
 from muscope.vocabulary import Axis, TensorKind
+from muscope_server.limits import COMPARED
 
 API = "/api/v1"
 
@@ -84,9 +87,26 @@ def figure(study_id: str, **view: str) -> str:
     return f"{api_study(study_id)}/figures/coordinate-check?{query}"
 
 
-def rates_figure(study_id: str, variant: str) -> str:
-    """A learning-rate figure as Plotly JSON."""
-    return f"{api_study(study_id)}/figures/lr-transfer?{urlencode({'variant': variant})}"
+def rates_figure(study_id: str, variant: str, axis: str = "", *, what: str = "lr-transfer") -> str:
+    """A learning-rate figure as Plotly JSON: loss over the rates, or `lr-optima` over an axis."""
+    query = {"variant": variant} | ({"axis": axis} if axis else {})
+    return f"{api_study(study_id)}/figures/{what}?{urlencode(query)}"
+
+
+def published_figure(preset: str) -> str:
+    """The losses that the source of a preset prints, as Plotly JSON."""
+    return f"{API}/presets/{quote(preset, safe='')}/figures/published"
+
+
+def search_figure(study_id: str, variant: str, shown: str) -> str:
+    """A figure of a hyperparameter search as Plotly JSON."""
+    query = urlencode({"variant": variant, "shown": shown})
+    return f"{api_study(study_id)}/figures/search?{query}"
+
+
+def sets(study_id: str) -> str:
+    """Every set of a hyperparameter search at every width as CSV."""
+    return f"{api_study(study_id)}/sets.csv"
 
 
 def measurements(study_id: str) -> str:
@@ -109,9 +129,55 @@ def budget(study_id: str) -> str:
     return f"{api_study(study_id)}/budget"
 
 
+def recipe(study_id: str, **target: str) -> str:
+    """The recipe for a target model; `target` is variant, width, depth and format."""
+    return f"{api_study(study_id)}/recipe?{urlencode(target)}"
+
+
+def grid(study_id: str) -> str:
+    """Every run with its state and loss, as JSON; with `.csv` behind it as CSV."""
+    return f"{api_study(study_id)}/grid"
+
+
+def run(study_id: str, number: int) -> str:
+    """A run in the list of its study."""
+    return f"{study(study_id, tab='runs')}#run-{number}"
+
+
 def report(study_id: str) -> str:
     """The report as one HTML file."""
     return f"{api_study(study_id)}/report.html"
+
+
+def compare(chosen: Sequence[str] = (), **view: str) -> str:
+    """The page on which variants stand beside each other; each is chosen as `STUDY:VARIANT`."""
+    return _compared("/compare", chosen, view)
+
+
+def compare_study(study_id: str, variants: Iterable[str]) -> str:
+    """The variants of a study beside each other, the first of them where there are too many."""
+    return compare([f"{study_id}:{variant}" for variant in islice(variants, COMPARED)])
+
+
+def comparison(chosen: Sequence[str], **view: str) -> str:
+    """The same as JSON."""
+    return _compared(f"{API}/compare", chosen, view)
+
+
+def comparison_csv(chosen: Sequence[str], name: str, **view: str) -> str:
+    """Its table of `variants`, or of `differences`, as CSV."""
+    return _compared(f"{API}/compare/{name}.csv", chosen, view)
+
+
+def comparison_figure(chosen: Sequence[str], name: str, **view: str) -> str:
+    """One of its figures as Plotly JSON."""
+    return _compared(f"{API}/compare/figures/{name}", chosen, view)
+
+
+def _compared(path: str, chosen: Sequence[str], view: Mapping[str, str]) -> str:
+    query = [("with", one) for one in chosen]
+    query += [(name, value) for name, value in view.items() if value]
+    return path + (f"?{urlencode(query)}" if query else "")
 
 
 @cache

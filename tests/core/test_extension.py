@@ -5,11 +5,12 @@ from pydantic import ValidationError
 
 from muscope import extension, plan
 from muscope.extension import Addition, NotGrown, grown
-from muscope.spec import RunSpec, StudySpec, digest
+from muscope.spec import CheckSpec, RunSpec, StudySpec, digest
 from muscope.verdicts.transfer.types import RateCell, TransferJudgement, WidthOptimum
 from muscope.verdicts.types import Addition as Advice
 from muscope.verdicts.types import VariantVerdict
-from muscope.vocabulary import CellVerdict, TransferVerdict
+from muscope.vocabulary import Axis, CellVerdict, TransferVerdict
+from tests.core.test_transfer_axes import study as axes_study
 from tests.storage.test_staging import transfer_spec
 from tests.storage.world import small_spec
 
@@ -121,3 +122,44 @@ def test_rates_are_advised_beyond_the_best_one() -> None:
     open_drift = rates(TransferVerdict.INCONCLUSIVE, grid[4], grid)
     assert extension.recommended(spec, [open_drift]) == Addition(seeds=2 * spec.seeds)
     assert extension.recommended(spec, [rates(TransferVerdict.TRANSFERS, grid[4], grid)]) is None
+
+
+def test_a_sweep_may_get_a_check_and_the_check_more_seeds() -> None:
+    old = transfer_spec()
+    checked = grown(old, "4kq2vw7x5a", Addition(check_seeds=3))
+    assert checked.check == CheckSpec(seeds=3, steps=4)
+    assert extension.words(old, checked) == "a coordinate check of 3 seeds"
+    more = grown(checked, "5kq2vw7x5a", Addition(check_seeds=5))
+    assert extension.words(checked, more) == "2 seeds of the check"
+    for before, after in ((old, checked), (checked, more)):
+        kept = {digest(run) for run in plan.runs(before)}
+        assert kept < {digest(run) for run in plan.runs(after)}
+
+
+@pytest.mark.parametrize("check", [None, CheckSpec(seeds=2, steps=4), CheckSpec(seeds=9, steps=8)])
+def test_an_extension_keeps_the_check_that_there_was(check: CheckSpec | None) -> None:
+    old = transfer_spec().model_copy(update={"check": CheckSpec(seeds=3, steps=4)})
+    new = old.model_copy(update={"check": check, "seeds": old.seeds + 1})
+    with pytest.raises(NotGrown, match="has a check of 3 seeds and 4 steps"):
+        extension.check(old, new)
+
+
+def test_an_open_check_beside_a_sweep_asks_for_seeds_of_its_own() -> None:
+    spec = transfer_spec().model_copy(update={"check": CheckSpec(seeds=3, steps=4)})
+    open_check = verdict(CellVerdict.INCONCLUSIVE, Advice(seeds=6, widths=(1024,)))
+    assert extension.recommended(spec, [open_check]) == Addition(check_seeds=6)
+
+
+def test_more_steps_and_longer_sequences_are_added_and_what_was_trained_is_reused() -> None:
+    steps, lengths = axes_study(Axis.STEPS), axes_study(Axis.SEQUENCE)
+    for spec, addition, words in (
+        (steps, Addition(step_counts=(800,)), "step count 800"),
+        (lengths, Addition(sequence_lengths=(128, 256)), "sequence lengths 128, 256"),
+    ):
+        new = grown(spec, "abc", addition)
+        old_runs, new_runs = set(map(digest, plan.runs(spec))), set(map(digest, plan.runs(new)))
+        assert old_runs < new_runs
+        assert extension.words(spec, new) == words
+    assert grown(steps, "abc", Addition(step_counts=(800,))).steps == 800
+    with pytest.raises(NotGrown, match="at its own number of steps, an extension too"):
+        grown(lengths, "abc", Addition(step_counts=(10, 20)))

@@ -178,3 +178,8 @@ def test_a_report_on_several_depths_draws_and_tabulates_them_too() -> None:
     of_depth = [chart for chart in charts if chart.axis is Axis.DEPTH]
     assert all(chart.summary.startswith("2 tensors at 2 depths from 1 to 2") for chart in of_depth)
     assert "over depth" in html.render(deep)
+
+
+def test_a_note_keeps_its_width_and_a_device_its_line(rendered: str) -> None:
+    assert "<td class=note>not finite &lt;/script&gt;</td>" in rendered
+    assert "td.note { min-width: 24em; }" in rendered

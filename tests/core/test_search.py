@@ -86,7 +86,7 @@ def trained(spec: StudySpec, loss: Loss) -> Iterator[list[Trial]]:
 
 
 def optima(trials: list[Trial]) -> list[float | None]:
-    found = {width: mean_curve(seeds) for (_, width, _), seeds in curves(trials).items()}
+    found = {place.width: mean_curve(seeds) for place, seeds in curves(trials).items()}
     return [optimum(found[width]) for width in WIDTHS]
 
 

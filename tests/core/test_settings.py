@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from muscope.settings import Settings
 
@@ -50,3 +51,22 @@ def test_no_hugging_face_data_set_is_allowed_unless_named(monkeypatch: pytest.Mo
     assert Settings().huggingface_allowed == ()
     monkeypatch.setenv("MUSCOPE_HUGGINGFACE_DATASETS", "owner/stories, imdb,")
     assert Settings().huggingface_allowed == ("owner/stories", "imdb")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("checkpoint_every_s", 0),
+        ("checkpoint_every_s", float("nan")),
+        ("checkpoint_after_s", -1),
+        ("checkpoint_after_s", float("inf")),
+        ("checkpoint_gib", -0.5),
+    ],
+)
+def test_times_and_sizes_of_checkpoints_are_checked(name: str, value: float) -> None:
+    with pytest.raises(ValidationError, match=name):
+        Settings.model_validate({name: value})
+
+
+def test_checkpoints_lie_in_the_data_folder(here: Path) -> None:
+    assert Settings(data_dir=here).checkpoints_folder == here / "checkpoints"

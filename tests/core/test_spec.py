@@ -199,9 +199,9 @@ def test_batch_sizes_are_distinct_whole_numbers(sizes: list[int], word: str) -> 
     assert word in refusal(data(batch_sizes=sizes))
 
 
-def test_a_study_of_learning_rates_has_one_batch_size() -> None:
-    content = data(kind="lr_transfer", octaves=[-1, 0, 1], batch_sizes=[8, 32])
-    assert "batch_sizes are for coordinate checks" in refusal(content)
+def test_a_coordinate_check_has_no_axes_of_a_study_of_learning_rates() -> None:
+    for name, values in (("sequence_lengths", [16, 32]), ("step_counts", [2, 4])):
+        assert f"{name} is for studies of kind lr_transfer" in refusal(data(**{name: values}))
 
 
 def test_what_is_recorded_every_so_many_steps_is_of_each_run_and_silent_without() -> None:

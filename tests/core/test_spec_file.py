@@ -51,6 +51,7 @@ def test_json_is_read_too(tmp_path: Path) -> None:
     [
         ("[64, 128]", '["64", 128]', "widths.0", 'must be a whole number, got "64"'),
         ("widths", "stop_early: maybe\nwidths", "stop_early", 'must be true or false, got "maybe"'),
+        ("widths", "preset: No!\nwidths", "preset", "must be the name of a preset, lower-case"),
         ("[64, 128]", "[0, 128]", "widths.0", "must be at least 1, got 0"),
         ("[64, 128]", "[64]", "widths", "needs at least 2 entries, got 1"),
         ("[64, 128]", "[64, 64]", "widths", "the value 64 is there twice"),

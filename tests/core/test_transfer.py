@@ -92,6 +92,20 @@ def test_a_diverged_neighbour_is_the_limit_of_an_ever_worse_one() -> None:
     assert optimum({-1.0: 2.1, 0.0: 2.0, 1.0: math.inf}) == pytest.approx(finite)
 
 
+def test_optima_beside_diverged_rates_are_known_to_a_spacing_only() -> None:
+    """Every vertex lies half-way to the last rate that trains, where all seeds agree."""
+    study = spec(octaves=(-4.0, -3.0, -2.0, -1.0, 0.0))
+    cut = [
+        trial._replace(loss=math.inf) if trial.octave > -2.0 else trial
+        for trial in trials(study, drift=0.0, wobble=0.0)
+    ]
+    (drift,) = judge(study, cut, runs_judged={}, final=True)[0].drifts
+    assert drift.slope == pytest.approx(0.0, abs=1e-9)
+    assert drift.low is not None
+    assert drift.high is not None
+    assert drift.high - drift.low > 0.3  # an octave, even over four places, is not known better
+
+
 def test_a_best_cell_at_the_edge_is_no_optimum() -> None:
     assert optimum({0.0: 1.0, 1.0: 2.0, 2.0: 3.0}) is None
     assert optimum({0.0: math.inf, 1.0: math.inf}) is None
@@ -161,7 +175,8 @@ def test_a_loss_that_was_not_finite_once_is_infinite(losses: list[float]) -> Non
         ({"octaves": (0.0, 1.0)}, "at least 3 octaves, got 2: an optimum is told by worse"),
         ({"octaves": (0.0, 1.0, 1.01)}, "less than 0.0625 octaves apart"),
         ({"octaves": (0.0, 1.0, 40.0)}, "the largest learning rate would be"),
-        ({"widths": (64,)}, "at least 2 items"),
+        ({"widths": (64,)}, "needs several values of one of widths, depths"),
+        ({"kind": "coordinate_check", "octaves": (), "widths": (64,)}, "at least 2 items"),
         ({"record": "full"}, "lr_transfer has record 'losses' always"),
         ({"batches": "fixed"}, "lr_transfer has batches 'fresh' always"),
         ({"stop_early": True}, "stop_early is for coordinate checks"),

@@ -8,12 +8,15 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from muscope.settings import Settings
-from muscope.storage import schema, studies
+from muscope.storage import schema, studies, verdicts
 from muscope.storage.database import Database, open_database
+from muscope.verdicts.transfer import judge as transfer
 from muscope_server import urls
+from tests.core.test_joined import checked, trials
 from tests.e2e.browser import chromium, watched
 from tests.server import measured
 from tests.server.running import Running, running
+from tests.server.test_joined_page import drifting
 
 pytestmark = pytest.mark.e2e
 
@@ -54,7 +57,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 def pages(house: House) -> list[str]:
     """Every page, with every tab."""
-    tabs = ("verdict", "coordinate-check", "runs", "report")
+    tabs = ("verdict", "coordinate-check", "runs", "recipe", "report")
     study = [urls.study(house.study_id, tab=tab) for tab in tabs]
     alone = urls.study(house.study_id, tab="coordinate-check", statistic="change", tensor="input")
     return ["/", "/studies/new", "/workers", "/help", "/studies/nothing", *study, alone]
@@ -73,6 +76,30 @@ def test_no_page_breaks_its_policy_calls_out_overflows_a_phone_or_excludes_a_rea
             assert found.axe() == [], path
         found.errors = [text for text in found.errors if "404" not in text]
         found.assert_clean()
+
+
+def test_what_check_and_sweep_say_together_arrives_while_somebody_looks(
+    browser: Browser, house: House
+) -> None:
+    spec = drifting()
+    study_id = measured.submitted(house.database, spec)
+    with watched(browser, house.enter(urls.study(study_id)), viewport=PHONE) as found:
+        page = found.page
+        expect(page.get_by_role("link", name="LR transfer")).to_be_visible()
+        expect(page.locator("#verdicts")).to_contain_text("nothing measured yet")
+        swept = transfer.judge(
+            spec.sweep or spec, trials(spec, drift=-0.6), runs_judged={}, final=True
+        )
+        with house.database.write() as conn:
+            verdicts.save(conn, study_id, [checked(spec, passes=True), *swept])
+        together = page.locator("#verdicts article").first
+        expect(together).to_contain_text("passes, and yet the best learning rate moves")
+        expect(together).to_contain_text("Weight decay is multiplied by a learning rate")
+        assert found.overflow == 0
+        assert found.axe() == []
+        found.assert_clean()
+    with house.database.write() as conn:
+        studies.cancel(conn, study_id)
 
 
 def test_the_login_page_lets_in_who_has_the_token(browser: Browser, house: House) -> None:
@@ -133,6 +160,27 @@ def test_a_picture_is_saved_with_its_title_and_none_is_offered_where_nothing_was
         found.page.goto(house.server.origin + urls.study(empty, tab="coordinate-check"))
         expect(found.page.locator(".empty-plot")).to_have_count(2)
         expect(found.page.get_by_role("button", name="SVG")).to_have_count(0)
+        found.assert_clean()
+
+
+def test_a_recipe_s_link_keeps_its_target_and_the_download_is_for_it(
+    browser: Browser, house: House
+) -> None:
+    with watched(browser, house.enter(urls.study(house.study_id, tab="recipe"))) as found:
+        page = found.page
+        expect(page.get_by_role("note")).to_contain_text("given and not tuned")
+        page.get_by_label("Width").fill("1024")
+        page.get_by_role("button", name="Show").click()
+        expect(page.locator("#recipe caption")).to_contain_text("width 1024, depth 1")
+        page.goto(page.url)
+        expect(page.get_by_label("Width")).to_have_value("1024")
+        with page.expect_download() as saved:
+            page.get_by_role("link", name="PyTorch").click()
+        assert "WIDTH, DEPTH = 1024, 1" in saved.value.path().read_text(encoding="utf-8")
+        page.get_by_label("Width").fill("wide")
+        page.get_by_role("button", name="Show").click()
+        expect(page.get_by_role("alert")).to_contain_text("whole number, got 'wide'")
+        expect(page.get_by_label("Width")).to_have_value("wide")
         found.assert_clean()
 
 

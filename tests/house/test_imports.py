@@ -14,11 +14,13 @@ import pytest
 import muscope
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = {"torch", "numpy", "scipy", "sklearn"}
+HEAVY = {"torch", "numba", "numpy", "scipy", "sklearn"}
 ROOM_OF = {
     "torch": ("muscope/lab",),
     "sklearn": ("muscope/lab",),
     "datasets": ("muscope/lab/data/huggingface.py",),
+    "safetensors": ("muscope/lab/checkpoint.py",),
+    "numba": ("muscope/lab/fused.py",),
     "numpy": ("muscope/lab", "muscope/verdicts"),
     "scipy": ("muscope/verdicts",),
     "plotly": ("muscope/plots",),

@@ -87,7 +87,10 @@ def test_the_server_tests_pass_where_torch_is_not_installed(
     shutil.copytree(ROOT / "tests", tmp_path / "tests")  # without the packages beside them
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     # These judge what they show, with numpy.
-    names = ("kinds", "rates_page", "recorder", "recordings")
+    names = (
+        *("compare", "grid", "joined_page", "kinds", "presets", "rates_page"),
+        *("recipe", "recorder", "recordings", "search_page"),
+    )
     judging = [f"--ignore=tests/server/test_{name}.py" for name in names]
     quick = ("-q", "-m", "not slow and not e2e", *judging, "tests/server")
     done = run(python, "-m", "pytest", "-p", "no:cacheprovider", *quick, cwd=tmp_path)

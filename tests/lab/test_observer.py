@@ -11,7 +11,7 @@ from torch import Tensor
 
 from muscope import plan
 from muscope.catalogue import WeightEntry, WeightKind
-from muscope.lab import engine, feed
+from muscope.lab import engine, feed, probes
 from muscope.lab.models import build
 from muscope.lab.models.model import Batch
 from muscope.lab.models.operators import Operators, Parameters, product
@@ -202,6 +202,31 @@ def test_every_number_is_what_its_definition_says(model: str) -> None:
                 measured = row.values[PLACES[statistic]]
                 where = (found.step, row.kind.value, row.tensor, statistic.value)
                 assert measured is None or measured == close_to(value, statistic, row), where
+
+
+@pytest.mark.parametrize("record", ["activations", "standard", "full"])
+def test_numbers_are_the_same_when_they_are_read_at_once(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = [run("gpt", record, width=16, depth=1, seed=seed) for seed in (0, 1)]
+    expected = list(engine.train(members))
+    monkeypatch.setattr("muscope.lab.stack.READ_AT_ONCE", 0)
+    for found, known in zip(engine.train(members), expected, strict=True):
+        for row, other in zip(found.measurements, known.measurements, strict=True):
+            for name in ("l1", "rms", "change", "max_abs", "mean"):
+                value, other_value = getattr(row.values, name), getattr(other.values, name)
+                if other_value is not None:
+                    # what lab/probes.py promises; a mean is a sum of both signs
+                    near = 1e-6 * (other.values.rms or 0.0) if name == "mean" else 0.0
+                    assert value == pytest.approx(other_value, rel=1e-6, abs=near)
+
+
+def test_only_runs_that_record_much_wait_for_the_loops_that_read_at_once() -> None:
+    short = run("mlp", "standard", width=64)
+    long = short.model_copy(update={"steps": 1000, "record_every": 1, "width": 256})
+    lossy = long.model_copy(update={"record": "losses"})
+    read_at_once = [stack_of([one]).reading is probes.at_once for one in (short, long, lossy)]
+    assert read_at_once == [False, True, False]
 
 
 @pytest.mark.parametrize("model", ["gpt", "llama"])

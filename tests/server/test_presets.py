@@ -8,9 +8,11 @@ import pytest
 from muscope import spec_file
 from muscope.presets import PRESETS, SIZES
 from muscope.spec import StudySpec
-from muscope.storage import studies
+from muscope.storage import studies, workers
 from muscope.storage.database import open_database
-from muscope_server import experiments, forms
+from muscope_server import experiments, forms, urls
+from tests.server import swept
+from tests.server.measured import WORKER, submitted
 from tests.server.running import Running
 from tests.server.soup import Soup
 from tests.server.world import World
@@ -106,3 +108,73 @@ def test_the_api_lists_presets_and_gives_their_studies_with_plans(visitor: httpx
 def test_the_api_refuses_what_is_not_there(visitor: httpx.Client) -> None:
     assert visitor.get("/api/v1/presets/lingle").status_code == 404
     assert visitor.get("/api/v1/presets/lingle-sp?size=huge").status_code == 422
+
+
+def test_the_form_says_how_long_every_preset_takes_on_the_worker_that_is_there(
+    server: Running, visitor: httpx.Client
+) -> None:
+    assert "about" not in Soup(visitor.get("/studies/new").text).by_id("experiments")
+    database = open_database(server.settings)
+    with database.write() as conn:
+        workers.beat(conn, WORKER)
+    database.close()
+    listed = Soup(visitor.get("/studies/new").text).by_id("experiments")
+    assert listed.count("about ") == len(PRESETS)
+
+
+def test_a_study_of_a_preset_shows_what_its_source_printed(
+    server: Running, visitor: httpx.Client
+) -> None:
+    database = open_database(server.settings)
+    study_id = swept.finished(database, swept.sweep(preset="lingle-sp"))
+    database.close()
+    page = Soup(visitor.get(urls.study(study_id, tab="lr-transfer")).text)
+    printed = page.by_id("published")
+    assert PRESETS["lingle-sp"].source in printed
+    assert "−6.54" in printed  # the optimum of its smallest width (facts 7.2)
+    assert urls.published_figure("lingle-sp") in page.figures
+    figures = [visitor.get(url).json() for url in page.figures]
+    named = [{trace.get("name") for trace in figure["data"]} for figure in figures]
+    assert sum("published optima" in names for names in named) == 1  # of SP, not of µP
+    assert "What the source printed" in visitor.get(urls.report(study_id)).text
+
+
+def test_a_study_of_its_own_shows_nothing_published(server: Running, visitor: httpx.Client) -> None:
+    database = open_database(server.settings)
+    study_id = swept.finished(database, swept.sweep())
+    database.close()
+    page = Soup(visitor.get(urls.study(study_id, tab="lr-transfer")).text)
+    assert "What the source printed" not in page.text
+    assert visitor.get(urls.published_figure("transfer-demo")).status_code == 404
+
+
+def test_a_running_study_says_how_long_it_still_takes(
+    server: Running, visitor: httpx.Client
+) -> None:
+    database = open_database(server.settings)
+    spec = swept.sweep()
+    study_id = submitted(database, spec)
+    assert " left" not in Soup(visitor.get(urls.study(study_id)).text).by_id("study-header")
+    swept.train_next(database, spec, study_id)
+    assert " left" in Soup(visitor.get(urls.study(study_id)).text).by_id("study-header")
+    while swept.train_next(database, spec, study_id):
+        pass
+    database.close()
+    assert " left" not in Soup(visitor.get(urls.study(study_id)).text).by_id("study-header")
+
+
+def test_what_was_changed_in_the_form_still_knows_its_preset(
+    server: Running, visitor: httpx.Client
+) -> None:
+    (spec,) = PRESETS["lingle-lion"].studies("smoke")
+    values = {**forms.filled(spec).values, "name": "My own", "seeds": "2"}
+    assert visitor.post("/studies/new", data=values).status_code == 303
+    assert stored(server)[-1].preset == "lingle-lion"
+
+
+def test_no_study_comes_from_a_preset_with_an_impossible_name(visitor: httpx.Client) -> None:
+    (spec,) = PRESETS["lingle-lion"].studies("smoke")
+    values = {**forms.filled(spec).values, "from_preset": "<b>"}
+    answer = visitor.post("/studies/new", data=values)
+    assert answer.status_code == 422
+    assert "preset" in Soup(answer.text).by_id("problems")

@@ -13,7 +13,7 @@ from muscope.spec import Arm, ModelSpec, OptimizerSpec, ParametrizationSpec, Stu
 from muscope.storage import verdicts
 from muscope.storage.database import open_database
 from muscope.verdicts.transfer import judge
-from muscope.verdicts.transfer.losses import Trial
+from muscope.verdicts.transfer.losses import Trial, of_run
 from muscope_server import forms, urls
 from tests.server import measured
 from tests.server.conftest import fresh
@@ -173,7 +173,7 @@ def test_the_report_has_the_tables_and_the_figure_of_the_page(
     text = client.get(urls.report(study_id)).raise_for_status().text
     assert "Is the best learning rate of a small model still the best one" in text
     assert "no optimum at width 64" in text
-    assert text.count("data-figure-of=") == 2
+    assert text.count("data-figure-of=") == 4  # losses and optima of two variants
     preview = client.get(urls.study(study_id, tab="report")).raise_for_status().text
     assert "no optimum at width 64" in preview
 
@@ -183,4 +183,64 @@ def test_the_losses_of_a_study_without_an_ended_run_are_a_header(
 ) -> None:
     client, study_id = visitor
     text = client.get(urls.losses(study_id)).raise_for_status().text
-    assert text == "variant,width,depth,octave,learning_rate,seed,loss,start\r\n"
+    assert text.startswith("variant,width,depth,octave,learning_rate,seed,loss,start,train_loss,")
+    assert text.count("\r\n") == 1
+
+
+def over_steps() -> StudySpec:
+    """µP of a GPT for two numbers of steps, at two depths."""
+    gpt = ModelSpec(name="gpt", batch_size=8, options={"head_size": 16})
+    sgd = OptimizerSpec(name="sgd", learning_rate=2**-4)
+    return StudySpec(
+        name="For how long?",
+        kind="lr_transfer",
+        arms=(Arm(model=gpt, optimizers=(sgd,)),),
+        parametrizations=(ParametrizationSpec(name="mup"),),
+        widths=(32,),
+        depths=(1, 2),
+        step_counts=(100, 200),
+        octaves=(-1.0, 0.0, 1.0),
+        seeds=2,
+        held_out=1,
+        extend_octaves=2,
+    )
+
+
+def test_a_study_over_other_axes_is_looked_at_over_each(template_dir: Path, tmp_path: Path) -> None:
+    spec, settings = over_steps(), fresh(template_dir, tmp_path)
+    found = [of_run(r, 2 + r.octave**2, start=9.0, train_loss=2.5) for r in plan.runs(spec)]
+    with running(settings) as server, server.browser() as client:
+        database = open_database(settings)
+        study_id = measured.submitted(database, spec)
+        with database.write() as conn:
+            verdicts.save(conn, study_id, judge.judge(spec, found, runs_judged={}, final=True))
+        pages = {
+            axis: client.get(urls.study(study_id, axis=axis)).raise_for_status().text
+            for axis in ("", "depth", "steps", "batch_size")
+        }
+        figures = {
+            axis: [
+                client.get(url).raise_for_status().json()["layout"] for url in Soup(page).figures
+            ]
+            for axis, page in pages.items()
+        }
+        runs = Soup(client.get(urls.study(study_id, tab="runs")).text).text
+        database.close()
+    assert "variant width depth steps learning rate seed" in runs
+    for axis in ("", "depth", "batch_size"):  # what it does not vary is what it asks over
+        assert [layout["meta"]["xTitle"] for layout in figures[axis]] == [
+            "log₂(learning rate)",
+            "depth",
+        ]
+        assert [note["text"] for note in figures[axis][1]["annotations"]] == [
+            "100 steps",
+            "200 steps",
+        ]
+    assert [note["text"] for note in figures["steps"][1]["annotations"]] == ["depth 1", "depth 2"]
+    said = Soup(pages["steps"]).text
+    assert "best held-out loss training loss there" in said
+    assert "Over number of steps at depth 2" in said
+
+
+def test_a_study_over_other_axes_survives_the_form() -> None:
+    assert forms.parse(forms.from_spec(over_steps())) == over_steps()

@@ -57,7 +57,7 @@ def test_pushing_twice_is_pushing_once(server: Running, client: httpx.Client) ->
 def test_every_page_of_a_recorded_study_opens(server: Running, study: str) -> None:
     with server.browser() as visitor:
         assert "grows" in Soup(visitor.get("/").text).text
-        for tab in ("verdict", "coordinate-check", "runs", "report"):
+        for tab in ("verdict", "coordinate-check", "runs", "recipe", "report"):
             answer = visitor.get(f"/studies/{study}", params={"tab": tab})
             assert answer.status_code == 200, answer.text
             assert "my_model.py:build · its own AdamW" in answer.text

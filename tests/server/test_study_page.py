@@ -5,7 +5,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from muscope.storage import bundles, studies
+from muscope.storage import bundles, resuming, studies
 from muscope.storage.database import open_database
 from muscope.storage.verdicts import VerdictSummary
 from muscope.vocabulary import Axis, CellVerdict
@@ -69,7 +69,7 @@ def varied(world: World) -> str:
 def test_a_study_of_several_depths_and_batch_sizes_is_looked_at_over_each(world: World) -> None:
     study_id = varied(world)
     page = world.visitor.get(urls.study(study_id, tab="coordinate-check", axis="depth")).text
-    for axis in Axis:
+    for axis in (Axis.WIDTH, Axis.DEPTH, Axis.BATCH, Axis.STEP):
         assert f'<option value="{axis}"' in page
     layout = world.visitor.get(Soup(page).figures[0]).json()["layout"]
     assert layout["meta"]["xTitle"] == "depth"
@@ -125,6 +125,25 @@ def test_a_study_whose_runs_failed_says_why(server: Running, visitor: httpx.Clie
     database.close()
     page = Soup(visitor.get(urls.study(study_id)).text)
     assert page.by_id("failure") == "Why runs failed: tale.txt <is> not there; put it there"
+    visitor.post(urls.cancel(study_id))
+
+
+def test_runs_that_were_begun_again_say_where(server: Running, visitor: httpx.Client) -> None:
+    database = open_database(server.settings)
+    study_id = measured.submitted(database, measured.small())
+    how = {"worker_id": "lab-1", "pid": 1, "code_version": "0", "lease_s": 60.0}
+    with database.write() as conn:
+        first = bundles.claim(conn, **how)
+        assert first
+        bundles.hand_back(conn, first)
+        second = bundles.claim(conn, **how)
+        assert second
+        resuming.explain(conn, second, "began at the first step: torch differs")
+    database.close()
+    said = "attempt 2: began at the first step: torch differs"
+    assert said in Soup(visitor.get(urls.study(study_id, tab="runs")).text).text
+    runs = visitor.get(f"{urls.api_study(study_id)}/runs").json()["runs"]
+    assert {run["resume_note"] for run in runs} == {"began at the first step: torch differs", None}
     visitor.post(urls.cancel(study_id))
 
 

@@ -20,6 +20,7 @@ PLANTED = [
     ("UPDATE attempt SET attempt_no = 7 WHERE id = 1", "are numbered 1, 2, 3 … without a gap"),
     ("UPDATE attempt SET ended_at = NULL WHERE id = 1", "an end exactly when it does not run"),
     ("UPDATE attempt SET state = 'running' WHERE id = 1", "exactly while its latest attempt is"),
+    ("UPDATE attempt SET resumed_from = 1, resumed_step = 1 WHERE id = 1", "names it and the step"),
     ("UPDATE bundle SET lease_until = 1 WHERE id = 1", "while it holds a lease"),
     ("UPDATE run SET state = 'out_of_memory' WHERE id = 1", "was alone in its bundle"),
     ("UPDATE run SET state = 'skipped' WHERE id = 1", "one of a search, says why"),

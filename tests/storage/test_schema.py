@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import CheckConstraint, inspect, text
+from sqlalchemy import CheckConstraint, Connection, inspect, text
 
 from muscope import assets
 from muscope.settings import Settings
@@ -151,6 +153,30 @@ def test_an_older_schema_is_refused_with_the_command(
     sentence = rf"has schema {newest}, .* needs 9999; run `muscope db up"
     with pytest.raises(SchemaError, match=sentence):
         schema.check(database)
+
+
+def test_a_verdict_of_an_older_schema_has_the_kind_of_its_study(bare: Database) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(assets.migrations()))
+    study = {"id": "s", "name": "n", "spec_json": "{}", "spec_digest": "d", "intent": "open"}
+    verdict = {"study_id": "s", "final": 1, "verdict": "flat", "runs_judged": 1}
+    rows = {"verdict_json": "{}", "judged_at": 1.0}
+    with bare.write() as conn:
+        config.attributes["connection"] = conn
+        command.upgrade(config, "0008")
+        _insert(conn, "study", {**study, "kind": "lr_transfer", "created_at": 1.0})
+        _insert(conn, "verdict", {**verdict, "variant": "v", **rows})
+        command.upgrade(config, "0009")
+        found = conn.execute(text("SELECT variant, kind, judged_at FROM verdict")).all()
+        # a second verdict of the variant, of the other kind, is another row now
+        _insert(conn, "verdict", {**verdict, "variant": "v", "kind": "coordinate_check", **rows})
+    assert [tuple(row) for row in found] == [("v", "lr_transfer", 1.0)]
+
+
+def _insert(conn: Connection, table: str, values: dict[str, object]) -> None:
+    names = ", ".join(values)
+    places = ", ".join(f":{name}" for name in values)
+    conn.execute(text(f"INSERT INTO {table} ({names}) VALUES ({places})"), values)
 
 
 def test_looking_for_a_database_does_not_make_one(tmp_path: Path) -> None:

@@ -188,3 +188,32 @@ def test_a_verdict_on_rates_is_kept_and_is_none_of_a_coordinate_check(db: Databa
         (summary,) = verdicts.of_studies(conn, [study_id])[study_id]
     assert summary.verdict is judged.verdict is TransferVerdict.TRANSFERS
     assert judged.runs_judged == judged.runs_planned == plan.plan(spec).run_count
+
+
+def over_steps() -> StudySpec:
+    """The same at one width, for two numbers of steps; its optimum lies beyond the grid."""
+    data = transfer_spec(search="full").model_dump(exclude={"steps"})
+    octaves, counts = (0.0, 1.0, 2.0), (1, 2)
+    grid = {"widths": (8,), "step_counts": counts, "octaves": octaves, "extend_octaves": 3}
+    return StudySpec.model_validate(data | grid)
+
+
+def test_a_grid_grows_in_stages_until_every_place_has_its_optimum(db: Database) -> None:
+    spec = over_steps()
+    study_id = world.submit(db, spec)
+    with db.read() as conn:
+        assert len(studies.runs(conn, study_id)) == 2 * 2 * len(spec.octaves)
+    stages = 1
+    complete_stage(db)
+    while staging.advance(db, study_id):
+        stages += 1
+        complete_stage(db)
+    assert stages == 3  # an octave at a time, down to one beyond the optimum
+    assert state(db, study_id) is StudyState.FINISHED
+    with db.read() as conn:
+        trials = losses.trials(conn, study_id)
+        known = {(run.steps, run.octave) for run in studies.runs(conn, study_id)}
+    assert known == {(steps, float(octave)) for steps in (1, 2) for octave in range(-2, 3)}
+    (judged,) = judge.judge(spec, trials, runs_judged={}, final=True)
+    assert [one.steps for one in judged.optima] == [1, 2]
+    assert [one.optimum for one in judged.optima] == [pytest.approx(OPTIMUM, abs=0.01)] * 2

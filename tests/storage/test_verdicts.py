@@ -1,11 +1,15 @@
 """Verdicts: replaced as a whole, final ones kept."""
 
-from muscope.spec import StudySpec
-from muscope.storage import events, studies, verdicts
+from muscope import plan
+from muscope.spec import CheckSpec, StudySpec
+from muscope.storage import events, losses, studies, verdicts
 from muscope.storage.database import Database
+from muscope.verdicts import judge
+from muscope.verdicts.transfer import judge as transfer
 from muscope.verdicts.types import VariantVerdict
 from muscope.vocabulary import CellVerdict
 from tests.storage import world
+from tests.storage.test_staging import transfer_spec
 
 
 def judged(
@@ -86,3 +90,26 @@ def test_a_study_that_ended_without_a_final_verdict_is_unjudged(db: Database) ->
         assert verdicts.unjudged(conn) == [ended]
         verdicts.save(conn, ended, judged(spec, CellVerdict.FLAT, final=True))
         assert verdicts.unjudged(conn) == []
+
+
+def test_a_study_that_checks_and_sweeps_has_a_verdict_of_each_kind(db: Database) -> None:
+    spec = transfer_spec().model_copy(update={"check": CheckSpec(seeds=2, steps=4)})
+    with db.write() as conn:
+        study_id, _ = studies.create(conn, spec, plan.plan(spec))
+        swept = transfer.judge(spec.sweep or spec, [], runs_judged={}, final=False)
+        checked = judge.judge(spec.coordinate_check or spec, [], runs_judged={}, final=True)
+        verdicts.save(conn, study_id, [*checked, *swept])
+    with db.read() as conn:
+        assert verdicts.of_study(conn, study_id) == list(checked)
+        assert verdicts.of_transfer(conn, study_id) == list(swept)
+        found = verdicts.of_studies(conn, [study_id])[study_id]
+        runs = studies.runs_judged(conn, study_id)
+        of_check = [run for run in studies.runs(conn, study_id) if run.record != "losses"]
+        assert studies.has_open_runs(conn, study_id, losses.is_of_sweep())
+        assert studies.has_open_runs(conn, study_id, ~losses.is_of_sweep())
+    assert len(of_check) == 2 * len(spec.widths) * len(spec.variants)
+    assert [(one.kind, one.final) for one in found] == [
+        ("coordinate_check", True),
+        ("lr_transfer", False),
+    ]
+    assert runs == {}

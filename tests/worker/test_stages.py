@@ -84,6 +84,10 @@ def test_runs_far_from_the_best_rate_end_half_way_and_say_so(
         assert run.error_text.startswith("stopped early at step 6 of 12: half-way")
         assert run.row_count == rows(_spec_of(spec, run), until=6)
         assert run.train_loss is not None
+    ends = {(one.state, one.step, one.at_step is None) for one in trials if one.stopped}
+    assert ends == {(RunState.SKIPPED, 6, False)}
+    *_, (_, here) = in_process.sweep(spec)
+    assert {(one.state, one.step) for one in here if one.stopped} == {(RunState.SKIPPED, 6)}
     worst = {(one.width, one.octave, one.seed) for one in trials if one.loss == math.inf}
     assert worst >= {(run.width, run.octave, run.seed) for run in stopped}
     steps = {RunState.SKIPPED: 7}  # the update at step 6 was taken too
@@ -99,7 +103,7 @@ def _spec_of(spec: StudySpec, run: RunRow) -> RunSpec:
 
 
 def test_a_full_grid_is_trained_to_the_end(db: Database, process: TrainingProcess) -> None:
-    spec = sweep().model_copy(update={"search": "full", "widths": (16,)})
+    spec = sweep().model_copy(update={"search": "full"})
     study_id = submit(db, spec)
     next_bundle(process)
     with db.read() as conn:

@@ -86,6 +86,18 @@ def test_a_death_is_seen_at_once_with_its_signal(
     assert "SIGKILL" in end_reason(db, study_id)
 
 
+def test_a_checkpoint_of_nothing_is_removed_while_the_worker_idles(
+    settings: Settings, watcher: Supervisor, study_id: str
+) -> None:
+    folder = settings.checkpoints_folder
+    folder.mkdir()
+    kept, gone = (folder / f"{name}-1.safetensors" for name in (study_id, "other"))
+    kept.touch()
+    gone.touch()
+    watcher.tick()
+    assert list(folder.iterdir()) == [kept]
+
+
 def test_training_that_could_not_renew_its_lease_is_not_counted_as_a_death(
     db: Database, watcher: Supervisor, study_id: str
 ) -> None:

@@ -24,7 +24,10 @@ from muscope.storage.bundles import Claim, Counted, LeaseLost, Outcome
 from muscope.storage.database import Database
 from muscope.storage.disk import DiskFull
 from muscope.storage.measurements import MeasurementConflict
-from muscope_worker import introduction
+from muscope_worker import checkpoint_note, introduction
+from muscope_worker.checkpoint_folder import CheckpointFolder
+from muscope_worker.checkpoint_note import Surroundings
+from muscope_worker.checkpoints import Checkpoints
 from muscope_worker.heartbeat import Heartbeat
 from muscope_worker.judgement import catch_up
 from muscope_worker.recorder import Recorder, persist
@@ -102,9 +105,18 @@ def next_bundle(process: TrainingProcess) -> bool:
     except Exception as error:
         log.exception("%s: failed", _name(claim))
         _fail(process, claim, _fault(error))
+    _sweep(process)
     # The bundle has ended: a judgement that fails is told by the log, and asked for again.
     process.tell(catch_up(process.db, claim.study_id, patience_s=process.patience_s))
     return True
+
+
+def _sweep(process: TrainingProcess) -> None:
+    """Checkpoints of bundles that have ended go; the supervisor sees to what is left."""
+    try:
+        CheckpointFolder(process.settings).sweep(process.db)
+    except (DBAPIError, OSError) as error:
+        log.warning("checkpoints are not looked through: %s", error)
 
 
 def _claim(process: TrainingProcess) -> Claim | None:
@@ -179,9 +191,11 @@ def _rule(process: TrainingProcess, claim: Claim) -> hopeless.Rule | None:
     """What stops runs of an adaptive search half-way; other studies train all to the end."""
     with process.db.read() as conn:
         study = studies.get(conn, claim.study_id)
+    members = [member.spec for member in claim.members]
     if study is None or isinstance(study.spec, RecordedSpec) or study.spec.search != "adaptive":
         return None
-    return hopeless.Rule([member.spec for member in claim.members])
+    is_of_sweep = members[0].record == "losses"
+    return hopeless.Rule(members) if is_of_sweep else None
 
 
 def _notes(claim: Claim, rule: hopeless.Rule | None) -> dict[int, str]:
@@ -196,27 +210,39 @@ def _train(
     heart: Heartbeat,
     rule: hopeless.Rule | None,
 ) -> Budget:
-    from muscope.lab import data, engine  # as above
-    from muscope.lab.watch import Watch
+    from muscope.lab import data  # as above
 
     introduction.set_threads(process.db, process.worker_id, threads=process.settings.threads)
     data.use(data.Places(process.settings.datasets_folder, process.settings.huggingface_allowed))
-    _describe(process, claim)
-    members, watch = [member.spec for member in claim.members], Watch()
-    for record in watch.over(engine.train(members, rule)):
+    checkpoints = Checkpoints(
+        process.settings,
+        process.db,
+        claim,
+        surroundings=_describe(process, claim),
+        recorder=recorder,
+        rule=rule,
+    )
+    training, watch = checkpoints.training()
+    for record in watch.over(training):
         recorder.write(record)
         heart.step = record.step
         if heart.lost.is_set():
             raise LeaseLost
-        if heart.cancelled.is_set() or process.stop.is_set():
+        if heart.cancelled.is_set():
             raise Stopped
+        if process.stop.is_set():
+            checkpoints.leave_to_stop(record.step, training, watch)
+            raise Stopped
+        checkpoints.leave_if_due(record.step, training, watch)
+    members = [member.spec for member in claim.members]
     with process.db.read() as conn:
         machine = workers.machine(conn, process.worker_id)
     stopped = () if rule is None else rule.stopped
     return watch.budget(members, machine, hopeless.as_taken(members, stopped))
 
 
-def _describe(process: TrainingProcess, claim: Claim) -> None:
+def _describe(process: TrainingProcess, claim: Claim) -> Surroundings:
+    """Write what executes the bundle; with what more there is that decides the numbers."""
     from muscope.lab import data, environment  # as above
 
     here = environment.describe()
@@ -231,6 +257,14 @@ def _describe(process: TrainingProcess, claim: Claim) -> None:
             threads=here.threads,
             matmul_precision=here.matmul_precision,
         )
+    return Surroundings(
+        code=checkpoint_note.code(),
+        torch=here.torch_version,
+        device=here.device,
+        processor=environment.processor(),
+        matmul_precision=here.matmul_precision,
+        data=data_digest,
+    )
 
 
 def _stop(process: TrainingProcess, claim: Claim, heart: Heartbeat) -> None:

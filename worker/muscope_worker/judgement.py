@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from muscope.recorded import AnySpec, RecordedSpec
-from muscope.storage import losses, measurements, recordings, staging, studies, verdicts
+from muscope.spec import StudySpec
+from muscope.storage import losses, measurements, recordings, sets, staging, studies, verdicts
 from muscope.storage.database import Database
+from muscope.tuning import Method
+from muscope.verdicts.hyperparameters.types import SearchJudgement
 from muscope.verdicts.transfer.types import TransferJudgement
 from muscope.verdicts.types import VariantVerdict
 from muscope.vocabulary import StudyState
@@ -60,7 +63,7 @@ def catch_up(db: Database, study_id: str, *, patience_s: float) -> list[int]:
     begun: list[int] = []
 
     def advance() -> None:
-        while (following := staging.advance(db, study_id)) == []:
+        while (following := staging.advance(db, study_id, _drawn)) == []:
             # that was the last stage, so the verdict can be final; or all of the next was reused
             _judge_if_missing(db, study_id, patience_s=patience_s)
         begun.extend(following or ())
@@ -69,6 +72,13 @@ def catch_up(db: Database, study_id: str, *, patience_s: float) -> list[int]:
     if begun:
         log.info("study %s: another stage begins, %d bundles", study_id, len(begun))
     return begun
+
+
+def _drawn(method: Method, dimensions: int, count: int, start: int) -> Sequence[Sequence[float]]:
+    """The points of a sampler, which is loaded when a search needs one."""
+    from muscope.verdicts.hyperparameters import sampling  # as below
+
+    return sampling.points(method, dimensions, count, start)
 
 
 def _judge_if_missing(db: Database, study_id: str, *, patience_s: float) -> None:
@@ -95,18 +105,43 @@ def _basis(conn: Connection, study_id: str) -> Basis | None:
 
 def _judging(
     conn: Connection, study_id: str, basis: Basis
-) -> Callable[[], Sequence[VariantVerdict | TransferJudgement]]:
+) -> Callable[[], Sequence[VariantVerdict | TransferJudgement | SearchJudgement]]:
     """Read what the study has given; what is returned takes longer, and needs no database."""
     # the parent of the pool imports this module, and is to stay free of scipy
     from muscope.verdicts import judge, recorded
+    from muscope.verdicts.hyperparameters import judge as hyperparameters
     from muscope.verdicts.transfer import judge as transfer
 
     spec, runs_judged, final = basis.spec, basis.runs_judged, basis.final
-    if spec.kind == "lr_transfer":
-        trials = losses.trials(conn, study_id)
-        return lambda: transfer.judge(spec, trials, runs_judged=runs_judged, final=final)
-    samples = measurements.samples(conn, study_id)
     if isinstance(spec, RecordedSpec):
-        tensors = recordings.tensors(conn, study_id)
+        samples, tensors = measurements.samples(conn, study_id), recordings.tensors(conn, study_id)
         return lambda: recorded.judge(spec, tensors, samples, runs_judged=runs_judged, final=final)
+    if spec.tuning is not None:
+        ended = sets.trials(conn, study_id)
+        return lambda: hyperparameters.judge(spec, ended, runs_judged=runs_judged, final=final)
+    check, sweep = spec.coordinate_check, spec.sweep
+    if check is not None and sweep is not None:
+        return _both(conn, study_id, check, sweep, final=final)
+    if sweep is not None:
+        trials = losses.trials(conn, study_id)
+        return lambda: transfer.judge(sweep, trials, runs_judged=runs_judged, final=final)
+    samples = measurements.samples(conn, study_id)
     return lambda: judge.judge(spec, samples, runs_judged=runs_judged, final=final)
+
+
+def _both(
+    conn: Connection, study_id: str, check: StudySpec, sweep: StudySpec, *, final: bool
+) -> Callable[[], Sequence[VariantVerdict | TransferJudgement]]:
+    """The two parts of a study; the check is final as soon as its own runs have ended."""
+    from muscope.verdicts import judge  # as above
+    from muscope.verdicts.transfer import judge as transfer
+
+    swept, checked = losses.is_of_sweep(), ~losses.is_of_sweep()
+    is_checked = final or not studies.has_open_runs(conn, study_id, checked)
+    of_check = studies.runs_judged(conn, study_id, checked)
+    of_sweep = studies.runs_judged(conn, study_id, swept)
+    samples, trials = measurements.samples(conn, study_id), losses.trials(conn, study_id)
+    return lambda: (
+        *judge.judge(check, samples, runs_judged=of_check, final=is_checked),
+        *transfer.judge(sweep, trials, runs_judged=of_sweep, final=final),
+    )

@@ -47,6 +47,7 @@ class Tally:
 
     digest: RunDigest = field(default_factory=RunDigest)
     first_nonfinite: tuple[int, str] | None = None
+    losses: int = 0
 
     def add(self, step: int, row: Measurement) -> None:
         """Count one measurement."""
@@ -56,7 +57,9 @@ class Tally:
 
     def add_losses(self, step: int, entry: Progress) -> None:
         """Note a loss that is not a number; the tensors of its step have been counted before."""
-        for name, loss in (("train_loss", entry.train_loss), ("eval_loss", entry.eval_loss)):
+        self.losses += 1
+        losses = (entry.train_loss, entry.eval_loss, entry.grad_norm)
+        for name, loss in zip(("train_loss", "eval_loss", "grad_norm"), losses, strict=True):
             if self.first_nonfinite is None and loss is not None and not math.isfinite(loss):
                 self.first_nonfinite = (step, name)
 
@@ -85,7 +88,7 @@ class Recorder:
         self._db = db
         self._claim = claim
         self._patience_s = patience_s
-        self._tallies = [Tally() for _ in claim.members]
+        self.tallies = [Tally() for _ in claim.members]
         self._thread = WritingThread(self._store)
 
     def __enter__(self) -> Self:
@@ -108,13 +111,17 @@ class Recorder:
         """
         self._thread.put(record)
 
+    def flush(self) -> None:
+        """Return when every step so far is stored, and counted in the tallies."""
+        self._thread.flush()
+
     def outcomes(self, stopped: Mapping[int, str] | None = None) -> list[Outcome]:
         """How each run ended, once all is stored, to be compared with what the database holds.
 
         `stopped` says of the places that ended early why.
         """
         self._thread.finish()
-        notes, pairs = stopped or {}, zip(self._claim.members, self._tallies, strict=True)
+        notes, pairs = stopped or {}, zip(self._claim.members, self.tallies, strict=True)
         return [
             tally.outcome(member.run_id, stopped=notes.get(place))
             for place, (member, tally) in enumerate(pairs)
@@ -136,9 +143,9 @@ class Recorder:
 
     def _count(self, record: StepRecord) -> None:
         for row in record.measurements:
-            self._tallies[row.member].add(record.step, row)
+            self.tallies[row.member].add(record.step, row)
         for entry in record.progress:
-            self._tallies[entry.member].add_losses(record.step, entry)
+            self.tallies[entry.member].add_losses(record.step, entry)
 
 
 def _is_finite(values: Values) -> bool:

@@ -22,6 +22,7 @@ from muscope.storage.bundles import LiveAttempt
 from muscope.storage.database import Database
 from muscope.storage.disk import DiskFull
 from muscope.storage.workers import WorkerRow
+from muscope_worker.checkpoint_folder import CheckpointFolder
 from muscope_worker.fork_gate import ForkGate
 from muscope_worker.heartbeat import EXIT_FENCED
 
@@ -157,6 +158,8 @@ class Supervisor(threading.Thread):
         if waiting:
             dispatch.send(self._app, waiting)
         self._ask_for_judgement(list(dict.fromkeys(lacking)))
+        with self._gate.database() as db:
+            CheckpointFolder(self._settings).sweep(db)
 
     def _ask_for_judgement(self, unjudged: list[str]) -> None:
         """Now and then: a training process that is busy for long finds one message, not many.

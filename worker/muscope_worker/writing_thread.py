@@ -50,6 +50,16 @@ class WritingThread:
             if len(self._waiting) == 1 or self._is_urgent():
                 self._work.notify()
 
+    def flush(self) -> None:
+        """Return when all that was handed over is written, or raise what stopped the writing."""
+        with self._room:
+            self._is_awaited = True
+            self._work.notify()
+            self._room.wait_for(lambda: self._error or self._rows == 0)
+            self._is_awaited = False
+            if self._error is not None:
+                raise self._error
+
     def finish(self) -> None:
         """Return when all is written, or raise what stopped the writing."""
         with self._work:

@@ -2,13 +2,13 @@
 // htmx and charts.js fetch again what they show; nothing here draws a number.
 const study = document.getElementById("study");
 const PARTS = {
-  run_state: ["header", "runs", "figures"],
+  run_state: ["header", "grid", "runs", "figures"],
   step: ["header", "figures"],
   verdict: ["header", "verdict", "figures"],
-  study_cancelled: ["header", "runs"],
-  attempt_ended: ["header", "runs", "figures"],
+  study_cancelled: ["header", "grid", "runs"],
+  attempt_ended: ["header", "grid", "runs", "figures"],
 };
-const EVERYTHING = ["header", "verdict", "runs", "figures"];
+const EVERYTHING = ["header", "verdict", "grid", "runs", "figures"];
 const RETRY_MS = 3000;
 
 // on a phone the tabs scroll; the open one must be seen

@@ -3,11 +3,28 @@
 import csv
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
 from typing import TypeAlias
 
-Losses: TypeAlias = Mapping[int, Mapping[float, float]]
-"""Of every width, the loss at the binary logarithm of the learning rate."""
+Curve: TypeAlias = Mapping[float, float]
+"""The loss at the binary logarithm of the learning rate, in ascending order."""
+Losses: TypeAlias = Mapping[int, Curve]
+"""The curve of every width."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedRates:
+    """What a source prints of its learning rates: losses, or the one rate that is best.
+
+    Where it names a `parametrization`, it is about that one alone.
+    """
+
+    title: str
+    source: str
+    losses: Losses
+    rate: float | None = None
+    parametrization: str = ""
 
 
 def table(file: str) -> tuple[dict[str, str], ...]:

@@ -37,6 +37,8 @@ CLEAR = 0.5
 """Suspects are named when they are likelier than *healthy*, for which the odds are 20 to 1."""
 
 MOST_SUSPECTS = 5
+WORTH_NAMING = 0.005
+"""Of the plausibility of all that are listed: what a page would show as 0 % is not listed."""
 
 _GRADIENTS = (0.01, 0.03, 0.1, 0.3, 1.0, 10.0, 100.0)
 """How many times smaller gradients may be than sizes say, which leave out constants: the number of
@@ -180,13 +182,12 @@ def _named(ranking: Ranking, note: str | None = None) -> Diagnosis:
     if not listed:
         return Diagnosis(suspects=())
     listed = listed[:MOST_SUSPECTS]
-    shares = ranking.shares_among(listed)
+    shares = map(float, ranking.shares_among(listed))
+    named = [one for one in zip(listed, shares, strict=True) if one[1] >= WORTH_NAMING]
+    (first, _), *others = named
     return Diagnosis(
-        suspects=tuple(
-            words.suspect(ranking, rules, float(share))
-            for rules, share in zip(listed, shares, strict=True)
-        ),
-        separates=words.separates(ranking, *listed[:2]) if len(listed) > 1 else None,
+        suspects=tuple(words.suspect(ranking, rules, share) for rules, share in named),
+        separates=words.separates(ranking, first, others[0][0]) if others else None,
         note=note,
     )
 

@@ -1,28 +1,43 @@
-"""Losses become judgements: the optimum at every width, and whether it stays where it is.
+"""Losses become judgements: the optimum at every place, and whether it stays where it is.
 
-The optimum of a width is that of the mean loss over seeds. Its interval is Student's t on the
-optima of the single seeds, centred on it; so is that of the drift, the least-squares slope of the
-optimum on log2(width). A drift *transfers* when its interval lies within the tolerance, it *drifts*
-when the interval lies beyond, else it is *inconclusive*; where any width has no bracketed optimum
-it is *not bracketed*, however alike the best cells look.
+A study asks over an axis: width, depth, batch size, sequence length or the number of steps. The
+optimum of a place is that of the mean loss over seeds. Its interval is Student's t on the optima of
+the single seeds, centred on it; so is that of the drift, the least-squares slope of the optimum on
+log2 of the axis. A drift *transfers* when its interval lies within the tolerance, it *drifts* when
+the interval lies beyond, else it is *inconclusive*; where any place has no bracketed optimum it is
+*not bracketed*, however alike the best cells look.
 """
 
 import math
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from scipy.special import stdtrit
 
+from muscope import catalogue
 from muscope.spec import StudySpec, Variant
+from muscope.theory.drifts import ExpectedDrift, expected_drift
 from muscope.verdicts.looks import CONFIDENCE
 from muscope.verdicts.transfer import metrics
-from muscope.verdicts.transfer.losses import Curve, Place, Trial, curves, mean_curve, starts
-from muscope.verdicts.transfer.optimum import best, optimum
+from muscope.verdicts.transfer.losses import (
+    Curve,
+    Trial,
+    curves,
+    mean_curve,
+    placed,
+    starts,
+    stops,
+    train_losses,
+)
+from muscope.verdicts.transfer.optimum import best, optimum, spacing_unknown
+from muscope.verdicts.transfer.places import Line, Place, lines
+from muscope.verdicts.transfer.tolerance import TOLERANCE
 from muscope.verdicts.transfer.types import Drift, RateCell, TransferJudgement, WidthOptimum
-from muscope.vocabulary import TransferVerdict
+from muscope.vocabulary import Axis, TransferVerdict
 
-TOLERANCE = 0.25
-"""Octaves per doubling of width: a quarter of what SP with Adam drifts (facts 7.1)."""
+LARGER_IS_BETTER = (Axis.WIDTH, Axis.DEPTH, Axis.STEPS)
+"""Over these a larger loss is worth a word; larger batches and longer sequences are other data."""
 
 FROM_BEST_TO_WORST = (
     TransferVerdict.TRANSFERS,
@@ -38,27 +53,35 @@ def judge(
     spec: StudySpec, trials: Iterable[Trial], *, runs_judged: Mapping[str, int], final: bool
 ) -> tuple[TransferJudgement, ...]:
     """Judge every variant of a learning-rate study on the losses there are."""
-    known = tuple(trials)
-    found, untrained = curves(known), starts(known)
+    seen = Seen.of(placed(spec, trials))
     return tuple(
-        _judge_variant(
-            spec, variant, found, untrained, runs_judged.get(variant.key, 0), final=final
-        )
+        _judge_variant(spec, variant, seen, runs_judged.get(variant.key, 0), final=final)
         for variant in spec.variants
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What there is to judge, by place: losses, those without training, the last ones of it."""
+
+    seeds: Mapping[Place, Seeds]
+    starts: Mapping[Place, float]
+    stops: Mapping[tuple[Place, float], int]
+    train_losses: Mapping[Place, Curve]
+
+    @classmethod
+    def of(cls, trials: Iterable[Trial]) -> "Seen":
+        """All of it, from the trials of a study."""
+        known = tuple(trials)
+        return cls(curves(known), starts(known), stops(known), train_losses(known))
+
+
 def _judge_variant(
-    spec: StudySpec,
-    variant: Variant,
-    found: Mapping[Place, Seeds],
-    untrained: Mapping[Place, float],
-    runs_judged: int,
-    *,
-    final: bool,
+    spec: StudySpec, variant: Variant, seen: Seen, runs_judged: int, *, final: bool
 ) -> TransferJudgement:
-    places = [(variant.key, width, depth) for depth in spec.depths for width in spec.widths]
-    drifts = tuple(_drift(spec, variant, depth, found) for depth in spec.depths)
+    asked, *others = spec.transfer_axes
+    along = tuple(lines(spec, variant.key, asked))
+    drifts = tuple(_drift(variant, line, seen.seeds) for line in along)
     return TransferJudgement(
         variant=variant.key,
         label=variant.label,
@@ -68,72 +91,103 @@ def _judge_variant(
         runs_judged=runs_judged,
         runs_planned=spec.run_count // len(spec.variants),
         optima=tuple(
-            _width_optimum(place, found[place], untrained.get(place))
-            for place in places
-            if place in found
+            _optimum_at(place, seen)
+            for line in along
+            for place in line.places
+            if place in seen.seeds
         ),
         drifts=drifts,
+        axis=asked,
+        across=tuple(
+            _drift(variant, line, seen.seeds)
+            for axis in others
+            for line in lines(spec, variant.key, axis)
+        ),
+        judged_on="held_out" if spec.held_out else "training",
     )
 
 
-def _width_optimum(place: Place, seeds: Seeds, untrained: float | None) -> WidthOptimum:
-    _, width, depth = place
+def _optimum_at(place: Place, seen: Seen) -> WidthOptimum:
+    seeds = seen.seeds[place]
     mean = mean_curve(seeds)
     centre = optimum(mean)
     half_width = _half_width([optimum(curve) for curve in seeds.values()])
     low, high = _interval(centre, half_width)
     return WidthOptimum(
-        width=width,
-        depth=depth,
-        cells=tuple(_cells(seeds)),
+        width=place.width,
+        depth=place.depth,
+        cells=tuple(_cells(place, seen)),
         best=best(mean),
         optimum=centre,
         low=low,
         high=high,
         seeds=len(seeds),
         plateau=metrics.plateau(mean),
-        sensitivity=metrics.sensitivity(mean, untrained),
+        sensitivity=metrics.sensitivity(mean, seen.starts.get(place)),
+        batch_size=place.batch_size,
+        sequence_length=place.sequence_length,
+        steps=place.steps,
     )
 
 
-def _cells(seeds: Seeds) -> Iterator[RateCell]:
+def _cells(place: Place, seen: Seen) -> Iterator[RateCell]:
+    seeds, train_losses = seen.seeds[place], seen.train_losses.get(place, {})
     for octave in sorted({octave for curve in seeds.values() for octave in curve}):
         losses = [curve[octave] for curve in seeds.values() if octave in curve]
-        diverged = sum(not math.isfinite(loss) for loss in losses)
+        lost = sum(not math.isfinite(loss) for loss in losses)
+        stopped = seen.stops.get((place, octave), 0)
         yield RateCell(
             octave=octave,
-            loss=None if diverged else statistics.fmean(losses),
+            loss=None if lost else statistics.fmean(losses),
             seeds=len(losses),
-            diverged=diverged,
+            diverged=lost - stopped,
+            train_loss=train_losses.get(octave),
+            stopped=stopped,
         )
 
 
-def _drift(spec: StudySpec, variant: Variant, depth: int, found: Mapping[Place, Seeds]) -> Drift:
-    at = {width: found.get((variant.key, width, depth), {}) for width in spec.widths}
-    means = {width: mean_curve(seeds) for width, seeds in at.items() if seeds}
-    slope = _slope(spec.widths, [optimum(means.get(width, {})) for width in spec.widths])
-    numbers = sorted({seed for seeds in at.values() for seed in seeds})
+def _drift(variant: Variant, line: Line, found: Mapping[Place, Seeds]) -> Drift:
+    at = [found.get(place, {}) for place in line.places]
+    means = [mean_curve(seeds) if seeds else {} for seeds in at]
+    slope = _slope(line.values, [optimum(mean) for mean in means])
+    numbers = sorted({seed for seeds in at for seed in seeds})
     half_width = _half_width(
-        [
-            _slope(spec.widths, [optimum(at[width].get(seed, {})) for width in spec.widths])
-            for seed in numbers
-        ]
+        [_slope(line.values, [optimum(seeds.get(seed, {})) for seeds in at]) for seed in numbers]
     )
+    if half_width is not None:
+        half_width = max(half_width, _of_grid(line.values, means))
     low, high = _interval(slope, half_width)
-    small, large = means.get(spec.widths[0], {}), means.get(spec.widths[-1], {})
+    worse = dict(zip(line.values, means, strict=True)) if line.axis in LARGER_IS_BETTER else {}
+    largest, expected = line.places[-1], _expected(variant, line.axis)
     return Drift(
-        depth=depth,
+        depth=largest.depth,
         verdict=_verdict(slope, low, high),
         slope=slope,
         low=low,
         high=high,
         tolerance=TOLERANCE,
-        regret=metrics.regret(small, large),
-        cells=metrics.drift_of_cells(small, large),
-        vertices=metrics.drift_of_vertices(small, large),
-        same_cell=metrics.same_cell([means.get(width, {}) for width in spec.widths]),
-        worse_when_wider=metrics.worse_when_wider(means),
+        regret=metrics.regret(means[0], means[-1]),
+        cells=metrics.drift_of_cells(means[0], means[-1]),
+        vertices=metrics.drift_of_vertices(means[0], means[-1]),
+        same_cell=metrics.same_cell(means),
+        worse_when_wider=metrics.worse_when_wider(worse),
+        axis=line.axis,
+        values=line.values,
+        width=largest.width,
+        batch_size=largest.batch_size,
+        sequence_length=largest.sequence_length,
+        steps=largest.steps,
+        expected=None if expected is None else expected.slope,
+        source="" if expected is None else expected.source,
     )
+
+
+def _expected(variant: Variant, axis: Axis) -> ExpectedDrift | None:
+    parametrization, family = (
+        variant.parametrization,
+        catalogue.OPTIMIZERS[variant.optimizer.name].family,
+    )
+    return expected_drift(axis, parametrization.name, family, parametrization.complete)
 
 
 def _verdict(slope: float | None, low: float | None, high: float | None) -> TransferVerdict:
@@ -148,12 +202,25 @@ def _verdict(slope: float | None, low: float | None, high: float | None) -> Tran
     return TransferVerdict.INCONCLUSIVE
 
 
-def _slope(widths: Sequence[int], optima: Sequence[float | None]) -> float | None:
-    """Octaves per doubling; None when any width lacks its optimum."""
+def _slope(values: Sequence[int], optima: Sequence[float | None]) -> float | None:
+    """Octaves per doubling; None when any place lacks its optimum."""
     known = [one for one in optima if one is not None]
-    if len(known) < len(widths):
+    if len(known) < len(values):
         return None
-    return statistics.linear_regression([math.log2(width) for width in widths], known).slope
+    return statistics.linear_regression([math.log2(value) for value in values], known).slope
+
+
+def _of_grid(values: Sequence[int], means: Sequence[Curve]) -> float:
+    """What seeds cannot show: optima beside diverged rates are even over a spacing of the grid."""
+    x = [math.log2(value) for value in values]
+    middle = statistics.fmean(x)
+    squares = math.fsum((value - middle) ** 2 for value in x)
+    errors = (
+        (value - middle) * spacing_unknown(mean) / math.sqrt(12)
+        for value, mean in zip(x, means, strict=True)
+    )
+    z = statistics.NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
+    return z * math.sqrt(math.fsum(error**2 for error in errors)) / squares
 
 
 def _half_width(values: Sequence[float | None]) -> float | None:

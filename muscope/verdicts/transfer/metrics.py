@@ -90,7 +90,8 @@ def worse_when_wider(curves: Mapping[int, Curve]) -> tuple[int, int] | None:
     """The first pair of widths of which the wider one has the larger loss, at the narrowest's best.
 
     At equal steps a wider model should never do worse under µP (Yang et al. 2022, section 8);
-    None where it never does, or where the rate was not tried.
+    None where it never does, or where the rate was not tried. Depths and numbers of steps are
+    compared in the same way.
     """
     widths = sorted(width for width, curve in curves.items() if curve)
     transferred = best(curves[widths[0]]) if widths else None

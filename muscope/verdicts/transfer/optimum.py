@@ -41,6 +41,20 @@ def optimum(curve: Curve) -> float | None:
     return min(max(_vertex(finite, [curve[x] for x in finite], centre), low), high)
 
 
+def spacing_unknown(curve: Curve) -> float:
+    """Octaves between rates where the best one stands beside a diverged one; else 0.
+
+    There the vertex is a place of the grid, whatever the loss: it is known to half a spacing.
+    """
+    centre, octaves = best(curve), sorted(curve)
+    if centre is None or centre in (octaves[0], octaves[-1]):
+        return 0.0
+    place = octaves.index(centre)
+    low, high = octaves[place - 1], octaves[place + 1]
+    is_limit = not (math.isfinite(curve[low]) and math.isfinite(curve[high]))
+    return (high - low) / 2 if is_limit else 0.0
+
+
 def _vertex(x: Sequence[float], y: Sequence[float], centre: float) -> float:
     """The vertex of the parabola of least squares; the centre where it has none."""
     shifted = [value - centre for value in x]

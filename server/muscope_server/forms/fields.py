@@ -50,11 +50,16 @@ class Fields:
         return None
 
     def options(self, prefix: str, known: tuple[Option, ...], path: str) -> dict[str, Any]:
-        """The options of one choice, each of the type of its default."""
+        """The options of one choice, each of the type of its default.
+
+        A form that was sent before an option came has no field of it.
+        """
         found: dict[str, Any] = {}
         for option in known:
             name, place = f"{prefix}.option.{option.name}", f"{path}.options.{option.name}"
             self._complaints.trace(place, name)
+            if option.silent and option.default is not False and name not in self._values:
+                continue
             match option.default:
                 case bool():
                     found[option.name] = self.has(name)

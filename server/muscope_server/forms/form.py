@@ -7,13 +7,15 @@ from muscope import catalogue
 from muscope.catalogue import Option
 from muscope.catalogue.registry import plain
 from muscope.catalogue.statistics import STATISTICS, StatisticEntry
+from muscope.tuning import Method
 from muscope_server.forms import values
 
 ORDER = (
-    "", "extends", "name", "kind", "models", "model", "parametrizations", "parametrization",
+    "", "extends", "preset", "name", "kind", "models", "model", "parametrizations",
+    "parametrization",
     "widths", "depths", "batch_sizes", "base_width", "base_depth", "seeds", "steps", "stop_early",
     "record", "record_every", "statistics", "statistic", "batches", "octaves", "search", "held_out",
-    "yaml",
+    "check", "sequence_lengths", "step_counts", "extend_octaves", "tuning", "yaml",
 )  # fmt: skip
 """The groups of fields as the page shows them."""
 RECORDS = {
@@ -25,8 +27,17 @@ RECORDS = {
 KINDS = {
     "coordinate_check": "coordinate check: does any tensor grow or shrink with width?",
     "lr_transfer": "learning-rate transfer: does the best rate stay where it is?",
+    "hyperparameter_search": "hyperparameter search: which rate and multipliers are best?",
 }
 """What a study can ask, in the same way."""
+METHODS: dict[Method, str] = {
+    "independent": "independent: the rates, then each multiplier alone, then the best together",
+    "pairwise": "pairwise: every two at all of their values",
+    "random": "random: so many samples",
+    "sobol": "sobol: so many samples, a power of two, spread evenly",
+    "halton": "halton: so many samples, spread evenly",
+}
+"""How sets of hyperparameters are found, in the same way."""
 SEARCHES = {
     "full": "full: every rate at every width",
     "adaptive": "adaptive: at larger widths only those around the predicted optimum",
@@ -86,6 +97,11 @@ class Form:
     def searches(self) -> Mapping[str, str]:
         """Which rates can be trained, for the template."""
         return SEARCHES
+
+    @property
+    def methods(self) -> Mapping[Method, str]:
+        """How sets of hyperparameters can be found, for the template."""
+        return METHODS
 
     @property
     def batches(self) -> Mapping[str, str]:

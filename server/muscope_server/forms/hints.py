@@ -1,13 +1,10 @@
-"""What is allowed in a study but hardly meant."""
+"""What a study that could be submitted will be able to tell."""
 
 from muscope.spec import StudySpec
+from muscope.verdicts.transfer import power
 
 
 def hints(spec: StudySpec) -> list[str]:
-    """What is allowed but hardly meant; the plan says it."""
-    if spec.base_width in spec.widths:
-        return []
-    return [
-        f"base width {spec.base_width} is none of the widths, so µP equals SP at none of them; "
-        "leave the field empty for the smallest"
-    ]
+    """The power of a grid of learning rates; nothing of another study. The plan says it."""
+    told = power.sentence(spec)
+    return [f"power: {told}"] if told else []

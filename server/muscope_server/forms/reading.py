@@ -1,6 +1,7 @@
 """The fields of the form as a spec, or everything that is wrong with them."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,9 +10,14 @@ from pydantic import ValidationError
 from muscope import catalogue, spec_file
 from muscope.catalogue.statistics import STATISTICS
 from muscope.spec import StudySpec
+from muscope.tuning import SAMPLED
 from muscope_server.forms import comparisons
 from muscope_server.forms.complaints import Complaints, FormErrors
 from muscope_server.forms.fields import Fields
+
+_NUMBER = r"([+-]?\d{1,3}(?:\.\d{1,6})?)"
+RANGE = re.compile(rf"(\w{{1,80}})\s+{_NUMBER}(?:\s+to)?\s+{_NUMBER}", re.ASCII)
+"""A multiplier with the octaves between which it is searched for."""
 
 LONGEST_YAML = 32_768
 """A study is a page of text; parsing a megabyte of YAML would take seconds."""
@@ -71,6 +77,9 @@ class _Reader:
             data["statistics"] = statistics
         if fields.text("extends"):
             data["extends"] = fields.text("extends")
+        if fields.text("from_preset"):
+            data["preset"] = fields.text("from_preset")
+            self._complaints.trace("preset", "preset")
         for name in ("base_width", "base_depth"):
             if fields.text(name):
                 data[name] = fields.integer(name)
@@ -78,10 +87,14 @@ class _Reader:
             data["batch_sizes"] = fields.integers("batch_sizes")
         if fields.text("record_every"):
             data["record_every"] = fields.integer("record_every")
-        if fields.text("kind", "coordinate_check") != "coordinate_check":
-            data |= self._transfer()
+        kind = fields.text("kind", "coordinate_check")
+        if kind != "coordinate_check":
+            is_search = kind == "hyperparameter_search"
+            data |= self._search() if is_search else self._transfer()
             data.pop("statistics", None)
             data.pop("record_every", None)
+            if "step_counts" in data:
+                del data["steps"]  # the largest of them
             for name in ("record", "batches", "stop_early"):
                 del data[name]
         comparisons.check(data, self._complaints)
@@ -91,11 +104,75 @@ class _Reader:
         """What only a learning-rate study has."""
         fields = self._fields
         octaves = enumerate(fields.texts("octaves"))
+        check = {"check": self._check()} if fields.has("check") else {}
         return {
+            **check,
+            **self._axes(),
             "kind": fields.text("kind"),
             "octaves": [fields.number("octaves", one, f"octaves.{n}") for n, one in octaves],
             "search": fields.text("search", "full"),
             "held_out": fields.integer("held_out"),
+        }
+
+    def _search(self) -> dict[str, Any]:
+        """What only a hyperparameter search has."""
+        fields = self._fields
+        for name in ("method", "ranges", "samples", "draw", "spacing", "keep"):
+            self._complaints.trace(f"tuning.{name}", f"tuning.{name}")
+        self._complaints.trace("tuning", "tuning.method")
+        octaves = enumerate(fields.texts("octaves"))
+        tuning: dict[str, Any] = {
+            "method": fields.text("tuning.method", "independent"),
+            "ranges": self._ranges(),
+            "keep": fields.integers("tuning.keep"),
+        }
+        if tuning["method"] in SAMPLED:
+            tuning["samples"] = fields.integer("tuning.samples")
+            tuning["draw"] = fields.integer("tuning.draw")
+        else:
+            text = fields.text("tuning.spacing", "1")
+            tuning["spacing"] = fields.number("tuning.spacing", text, "tuning.spacing")
+        return {
+            "kind": fields.text("kind"),
+            "octaves": [fields.number("octaves", one, f"octaves.{n}") for n, one in octaves],
+            "held_out": fields.integer("held_out"),
+            "tuning": tuning,
+        }
+
+    def _ranges(self) -> dict[str, tuple[float, float]]:
+        """`alpha_res -2 to 2, alpha_ffn_act -1 to 1` as names with their octaves."""
+        found: dict[str, tuple[float, float]] = {}
+        text = self._fields.text("tuning.ranges")
+        for entry in filter(None, map(str.strip, re.split(r"[,\n]", text))):
+            parsed = RANGE.fullmatch(entry)
+            if parsed is None:
+                said = f"write each as `name lowest to highest`, not {entry[:40]!r}"
+                self._complaints.add("tuning.ranges", said, "tuning.ranges")
+            else:
+                name, low, high = parsed.groups()
+                found[name] = (float(low), float(high))
+        return found
+
+    def _axes(self) -> dict[str, Any]:
+        """What a rate may transfer over beside the grid of every study, and how far it goes on."""
+        names = ("sequence_lengths", "step_counts")
+        found: dict[str, Any] = {
+            name: self._fields.integers(name) for name in names if self._fields.text(name)
+        }
+        if self._fields.text("extend_octaves"):
+            found["extend_octaves"] = self._fields.integer("extend_octaves")
+        return found
+
+    def _check(self) -> dict[str, Any]:
+        """The coordinate check beside the sweep."""
+        fields = self._fields
+        for name in ("seeds", "steps", "record"):
+            self._complaints.trace(f"check.{name}", f"check.{name}")
+        steps = {"steps": fields.integer("check.steps")} if fields.text("check.steps") else {}
+        return {
+            "seeds": fields.integer("check.seeds"),
+            "record": fields.text("check.record", "activations"),
+            **steps,
         }
 
     def _arms(self) -> list[dict[str, Any]]:

@@ -4,10 +4,14 @@ from collections.abc import Mapping
 
 from muscope import catalogue
 from muscope.catalogue import OptionValue
-from muscope.spec import StudySpec
+from muscope.spec import CheckSpec, StudySpec
+from muscope.tuning import Tuning
 
 OCTAVES, HELD_OUT = (-3, -2, -1, 0, 1, 2, 3), 8
 """What the form offers to who makes a learning-rate study of another one."""
+
+SAMPLES = 64
+"""Sets that a sampler draws, unless something else is typed."""
 
 
 def from_spec(spec: StudySpec) -> dict[str, str]:
@@ -15,6 +19,7 @@ def from_spec(spec: StudySpec) -> dict[str, str]:
     values = {
         "name": spec.name,
         "extends": spec.extends or "",
+        "from_preset": spec.preset or "",
         "kind": spec.kind,
         "widths": ", ".join(map(str, spec.widths)),
         "depths": ", ".join(map(str, spec.depths)),
@@ -30,9 +35,14 @@ def from_spec(spec: StudySpec) -> dict[str, str]:
         "octaves": ", ".join(f"{octave:g}" for octave in spec.octaves or OCTAVES),
         "search": spec.search,
         "held_out": str(spec.held_out if spec.octaves else HELD_OUT),
+        "sequence_lengths": ", ".join(map(str, spec.sequence_lengths)),
+        "step_counts": ", ".join(map(str, spec.step_counts)),
+        "extend_octaves": str(spec.extend_octaves or ""),
         "yaml": "",
     }
     values |= _defaults()
+    values |= _check_values(spec)
+    values |= _tuning_values(spec)
     for arm in spec.arms:
         prefix = f"model.{arm.model.name}"
         values |= {prefix: "on", f"{prefix}.batch_size": str(arm.model.batch_size)}
@@ -47,6 +57,31 @@ def from_spec(spec: StudySpec) -> dict[str, str]:
         values[f"parametrization.{entry.name}"] = "on"
         values |= _option_values(f"parametrization.{entry.name}", entry.options)
     return _only_true(values)
+
+
+def _check_values(spec: StudySpec) -> dict[str, str]:
+    """The coordinate check beside a sweep; what the form offers where there is none."""
+    check = spec.check or CheckSpec()
+    return {
+        "check": text(spec.check is not None),
+        "check.seeds": str(check.seeds),
+        "check.steps": "" if check.steps is None else str(check.steps),
+        "check.record": check.record,
+    }
+
+
+def _tuning_values(spec: StudySpec) -> dict[str, str]:
+    """The rule of a hyperparameter search; what the form offers where there is none."""
+    tuning = spec.tuning or Tuning(method="independent", keep=())
+    ranges = (f"{name} {low:g} to {high:g}" for name, (low, high) in tuning.ranges.items())
+    return {
+        "tuning.method": tuning.method,
+        "tuning.ranges": ", ".join(ranges),
+        "tuning.samples": str(tuning.samples or SAMPLES),
+        "tuning.draw": str(tuning.draw),
+        "tuning.spacing": f"{tuning.spacing:g}",
+        "tuning.keep": ", ".join(map(str, tuning.keep)),
+    }
 
 
 def text(value: OptionValue) -> str:

@@ -6,9 +6,12 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from muscope import budget
 from muscope.extension import Addition
+from muscope.recorded import RecordedSpec
 from muscope.spec import StudySpec
 from muscope.storage import budgets, studies, verdicts
 from muscope.storage.studies import StudyRow
+from muscope.verdicts.joined.judge import join
+from muscope.verdicts.transfer import power
 from muscope_server import estimates, json_body, schemas
 from muscope_server.deps import DatabaseDep, DoorbellDep, SettingsDep, StudyIdDep
 from muscope_server.errors import FieldError, Refusal, not_found
@@ -80,7 +83,8 @@ def plan_study(body: BodyDep, database: DatabaseDep, settings: SettingsDep) -> s
     """What a study would cost; nothing is stored."""
     spec = spec_reading.read(body)
     planned = submission.plan_within_limits(database, settings, spec)
-    return schemas.PlanView.of(planned, estimates.estimate(database, planned))
+    estimate = estimates.estimate(database, planned)
+    return schemas.PlanView.of(planned, estimate, power.sentence(spec))
 
 
 @router.post(
@@ -156,12 +160,23 @@ def read_budget(study_id: StudyIdDep, database: DatabaseDep) -> schemas.StudyBud
 def read_verdicts(study_id: StudyIdDep, database: DatabaseDep) -> schemas.VerdictList:
     """The verdicts of a study, cell by cell."""
     with database.read() as conn:
-        _full(studies.get(conn, study_id))
+        study = _full(studies.get(conn, study_id))
         found = tuple(verdicts.of_study(conn, study_id))
         transfers = tuple(verdicts.of_transfer(conn, study_id))
+        searches = tuple(verdicts.of_search(conn, study_id))
     sentences = {verdict.variant: verdict.sentence() for verdict in found}
     sentences |= {verdict.variant: verdict.sentence() for verdict in transfers}
-    return schemas.VerdictList(verdicts=found, transfers=transfers, sentences=sentences)
+    sentences |= {verdict.variant: verdict.sentence() for verdict in searches}
+    joined = () if isinstance(study.spec, RecordedSpec) else join(study.spec, found, transfers)
+    if found:  # a variant has two verdicts
+        sentences |= {one.variant: one.sentence for one in joined}
+    return schemas.VerdictList(
+        verdicts=found,
+        transfers=transfers,
+        searches=searches,
+        joined=joined,
+        sentences=sentences,
+    )
 
 
 @router.post("/studies/{study_id}/cancel")

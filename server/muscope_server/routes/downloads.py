@@ -10,7 +10,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from muscope.recorded import RecordedSpec
 from muscope.records import EXTRA_HEADER
-from muscope.reports import csv, html
+from muscope.reports import csv, html, set_table
 from muscope.storage import budgets, losses, measurements, plugins, studies, verdicts
 from muscope.storage.database import Database
 from muscope.storage.studies import StudyRow
@@ -60,6 +60,19 @@ def download_losses(study_id: StudyIdDep, database: DatabaseDep) -> Response:
         "".join(csv.losses(spec, trials)),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": attachment(row, "losses.csv")},
+    )
+
+
+@router.get("/studies/{study_id}/sets.csv", response_class=Response)
+def download_sets(study_id: StudyIdDep, database: DatabaseDep) -> Response:
+    """A hyperparameter search: a row per set and width, with its losses and how it trained."""
+    row = _row(database, study_id)
+    with database.read() as conn:
+        judged = verdicts.of_search(conn, study_id)
+    return Response(
+        "".join(set_table.as_csv(judged)),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": attachment(row, "sets.csv")},
     )
 
 

@@ -5,10 +5,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
-from muscope.plots import drawing, lr_transfer
+from muscope import presets
+from muscope.plots import drawing, hyperparameters, lr_transfer, optima, published_rates
+from muscope.presets import PublishedRates
 from muscope.storage import studies, verdicts
+from muscope.storage.database import Database
+from muscope.verdicts.transfer.types import TransferJudgement
 from muscope.vocabulary import Axis, Statistic, TensorKind
-from muscope_server import study_page
+from muscope_server import experiments, study_page
 from muscope_server.deps import DatabaseDep, StudyIdDep
 from muscope_server.errors import not_found
 from muscope_server.study_page import View
@@ -35,7 +39,7 @@ def coordinate_check_figure(
         row = studies.get(conn, study_id)
         if row is None:
             raise not_found("study")
-        if row.spec.kind == "lr_transfer" or variant not in study_page.labels(row):
+        if row.spec.coordinate_check is None or variant not in study_page.labels(row):
             raise not_found("variant with a coordinate check in this study")
         view = View("coordinate-check", statistic, tensor, kind, axis)
         info = study_page.figure_info(conn, row, variant, view)
@@ -49,8 +53,61 @@ def lr_transfer_figure(
     database: DatabaseDep,
     *,
     variant: Annotated[str, Query(max_length=120)],
+    axis: Axis | None = None,
 ) -> JSONResponse:
-    """Loss against learning rate, one line per width; `layout.meta.summary` says it in words."""
+    """Loss against learning rate, a line per place; `layout.meta.summary` says it in words.
+
+    The lines lie along an axis of the study; without one, along what it asks over.
+    """
+    judged, published = _judged(study_id, database, variant)
+    return JSONResponse(published_rates.over_losses(lr_transfer.figure(judged, axis), published))
+
+
+@router.get("/studies/{study_id}/figures/lr-optima")
+def lr_optima_figure(
+    study_id: StudyIdDep,
+    database: DatabaseDep,
+    *,
+    variant: Annotated[str, Query(max_length=120)],
+    axis: Axis | None = None,
+) -> JSONResponse:
+    """The best learning rate over an axis, with its fit; `layout.meta.summary` says it in words."""
+    judged, published = _judged(study_id, database, variant)
+    return JSONResponse(published_rates.over_optima(optima.figure(judged, axis), published))
+
+
+@router.get("/presets/{name}/figures/published")
+def published_figure(name: str) -> JSONResponse:
+    """The losses that the source of a preset prints; `layout.meta.summary` says it in words."""
+    rates = experiments.preset(name).rates
+    if rates is None or not rates.losses:
+        raise not_found("preset with published losses")
+    return JSONResponse(published_rates.figure(rates))
+
+
+@router.get("/studies/{study_id}/figures/search")
+def search_figure(
+    study_id: StudyIdDep,
+    database: DatabaseDep,
+    *,
+    variant: Annotated[str, Query(max_length=120)],
+    shown: hyperparameters.Shown = "values",
+) -> JSONResponse:
+    """A hyperparameter search: its losses over `values`, over `pairs`, or at larger `widths`."""
+    with database.read() as conn:
+        row = studies.get(conn, study_id)
+        found = {entry.variant: entry for entry in verdicts.of_search(conn, study_id)}
+    if row is None:
+        raise not_found("study")
+    if row.spec.kind != "hyperparameter_search" or variant not in study_page.labels(row):
+        raise not_found("hyperparameter search of this variant in this study")
+    return JSONResponse(hyperparameters.figure(found.get(variant), shown))
+
+
+def _judged(
+    study_id: str, database: Database, variant: str
+) -> tuple[TransferJudgement | None, PublishedRates | None]:
+    """The judgement of a variant's learning rates, as far as there is one; and what was printed."""
     with database.read() as conn:
         row = studies.get(conn, study_id)
         found = {entry.variant: entry for entry in verdicts.of_transfer(conn, study_id)}
@@ -58,4 +115,4 @@ def lr_transfer_figure(
         raise not_found("study")
     if row.spec.kind != "lr_transfer" or variant not in study_page.labels(row):
         raise not_found("learning-rate variant in this study")
-    return JSONResponse(lr_transfer.figure(found.get(variant)))
+    return found.get(variant), presets.published_rates(row.spec, variant)

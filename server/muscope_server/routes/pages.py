@@ -20,11 +20,21 @@ from muscope.storage import attempts, plugins, studies, verdicts, workers
 from muscope.storage.database import Database
 from muscope.theory.expected import TOLERANCE
 from muscope.vocabulary import Axis, Statistic, TensorKind
-from muscope_server import estimates, experiments, forms, offers, study_page, templates, urls
+from muscope_server import (
+    estimates,
+    experiments,
+    forms,
+    offers,
+    recipe_page,
+    study_page,
+    templates,
+    urls,
+)
 from muscope_server.contexts import (
     HelpContext,
     NewStudyContext,
     PlanContext,
+    RecipeTarget,
     StudiesContext,
     WorkerLine,
     WorkersContext,
@@ -104,7 +114,7 @@ def new_study_page(
             raise not_found("study that can be cloned")
         form = forms.filled(row.spec.model_copy(update={"extends": None}))
     context = _form_context(form, _planned(form, database, settings))
-    context = replace(context, experiments=experiments.links(), experiment=experiment)
+    context = replace(context, experiments=experiments.links(database), experiment=experiment)
     return templates.render(request, "new_study.html", context)
 
 
@@ -159,6 +169,9 @@ def study(
     tensor: Annotated[str, Query(max_length=200)] = "",
     axis: Axis = Axis.WIDTH,
     order: Order = "model",
+    variant: Annotated[str, Query(max_length=200)] = "",
+    width: Annotated[str, Query(max_length=40)] = "",
+    depth: Annotated[str, Query(max_length=40)] = "",
 ) -> Response:
     """A study's page, or the `part` of it that the live view fetches again."""
     known = {name for tabs in study_page.TABS.values() for name in tabs}
@@ -171,6 +184,9 @@ def study(
         if row is None:
             raise not_found("study")
         context = study_page.context(conn, row, view.of(row))
+        if context.tab == "recipe":
+            wanted = RecipeTarget(variant, width, depth)
+            context = replace(context, recipe=recipe_page.context(conn, row, wanted))
     if context.tab in OFFERING:
         context = replace(context, offer=offers.offer(database, settings, row))
     return templates.render(request, shown.template, context)
@@ -270,7 +286,7 @@ def _planned(form: Form, database: Database, settings: Settings) -> PlanContext:
         return PlanContext(None, "", "", _problems(Form(form.values, error.errors)), ())
     except Refusal as refusal:
         return PlanContext(None, "", "", [refusal.message], ())
-    time = estimates.estimate(database, planned).words
+    time = estimates.estimate(database, planned, spec).words
     return PlanContext(planned, time, spec_yaml(spec), (), forms.hints(spec))
 
 

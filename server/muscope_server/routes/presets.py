@@ -81,7 +81,7 @@ def read_preset(
             PresetStudy(
                 study=spec,
                 yaml=spec_yaml(spec),
-                plan=schemas.PlanView.of(plan, estimates.estimate(database, plan)),
+                plan=schemas.PlanView.of(plan, estimates.estimate(database, plan, spec)),
             )
             for spec, plan in planned
         ),

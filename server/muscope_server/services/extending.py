@@ -67,9 +67,8 @@ def extended(database: Database, study_id: str, addition: Addition) -> Extended:
 
 def advice(conn: Connection, study_id: str, spec: StudySpec) -> Addition | None:
     """What would decide the variants of a study that are open, as far as their verdicts say."""
-    if spec.kind == "lr_transfer":
-        return extension.recommended(spec, verdicts.of_transfer(conn, study_id))
-    return extension.recommended(spec, verdicts.of_study(conn, study_id))
+    checked, swept = verdicts.of_study(conn, study_id), verdicts.of_transfer(conn, study_id)
+    return extension.recommended(spec, [*checked, *swept])
 
 
 def blank(database: Database, study_id: str) -> StudySpec:

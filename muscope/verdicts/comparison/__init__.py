@@ -1,0 +1,1 @@
+"""Variants beside each other: the same data and seeds, and what differs for sure."""

@@ -1,0 +1,1 @@
+"""Losses of sets of hyperparameters become a ranking, and rankings at two widths a judgement."""

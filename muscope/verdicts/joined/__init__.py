@@ -1,0 +1,1 @@
+"""A coordinate check and a sweep of one variant, read together: do they agree, and if not, why?"""
