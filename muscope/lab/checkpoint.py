@@ -158,6 +158,8 @@ def read(path: Path) -> Snapshot:
         if _digest(told["header"], told["note"], pieces) != told["digest"]:
             raise Unusable("its numbers are not those that were written")
         return _snapshot(header, pieces)
+    except Unusable:  # a ValueError too
+        raise
     except (SafetensorError, OSError) as error:
         raise Unusable(f"it cannot be read: {error}") from error
     except ValidationError as error:

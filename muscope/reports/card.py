@@ -17,8 +17,9 @@ class Card:
 
     `standing` says what a verdict lacks: `so far` while runs may still come, `incomplete: …` when
     none will, nothing when it is firm. `remarks` are what the word does not say, in sentences.
-    `as_theory` says whether slopes are those of the parametrization's own theory; `stable` and
-    `depth_stable` whether sizes keep with width and with depth, whatever theory says of them.
+    `as_theory` says whether slopes are those of the parametrization's own theory, or of that of
+    `theory_of` where it has none; `stable` and `depth_stable` whether sizes keep with width and
+    with depth, whatever theory says of them.
     """
 
     variant: str
@@ -34,6 +35,7 @@ class Card:
     power: str | None
     remarks: tuple[str, ...] = ()
     as_theory: bool | None = None
+    theory_of: str = ""
     stable: bool | None = None
     depth_stable: bool | None = None
     diagnosis: Diagnosis | None = None
@@ -63,6 +65,7 @@ def card(verdict: VariantVerdict, *, is_over: bool) -> Card:
         power=verdict.power(),
         remarks=remarks(verdict),
         as_theory=verdict.as_theory,
+        theory_of=verdict.theory_of,
         stable=verdict.stable,
         depth_stable=verdict.depth_stable,
         diagnosis=verdict.diagnosis,

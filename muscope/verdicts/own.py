@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from muscope.catalogue import OPTIMIZERS
+from muscope.catalogue.parametrizations import PARAMETRIZATION_ENTRIES
 from muscope.catalogue.rules import Choice
 from muscope.own_model.tensors import OwnTensor
 from muscope.recording import STATISTICS
@@ -96,6 +97,7 @@ def judge_own(
         stable=stable,
         depth_stable=statements.is_depth_stable(further),
         as_theory=statements.as_theory(deciding),
+        theory_of=_theory_of(variant),
         addition=power.cheapest(deciding, measured) if is_open else None,
         diagnosis=of_own(
             variant,
@@ -112,6 +114,17 @@ def judge_own(
         further_cells=further,
         joint=joint_slopes(arranged, grid.widths, CONFIDENCE),
     )
+
+
+def _theory_of(variant: OwnVariant) -> str:
+    """Whose theory a model is held against that names no rule itself."""
+    if variant.choice is not None:
+        return ""
+    return PARAMETRIZATION_ENTRIES[_standing_in(variant)].title
+
+
+def _standing_in(variant: OwnVariant) -> str:
+    return "u_mup" if variant.is_unit_scaled else "mup"
 
 
 def _place(cell: Cell, slow: Mapping[Tensor, bool]) -> Place:
@@ -159,7 +172,7 @@ class _At:
     def _row(self) -> str:
         variant = self.variant
         if variant.choice is None:
-            return "u_mup" if variant.is_unit_scaled else "mup"
+            return _standing_in(variant)
         choice = variant.choice
         row = expected.row(choice.name, choice.complete, self._family(Role.HIDDEN))
         # far wider than what it reads out, spectral µP is µP

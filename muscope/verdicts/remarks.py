@@ -37,12 +37,9 @@ def _theory(verdict: VariantVerdict) -> str:
     excused = sum(cell.exception is not None for cell in _deciding(verdict))
     legal = f", {excused} depart legally" if excused else ""
     furthest = f"; furthest is {_where(max(against, key=_distance))}" if against else ""
-    word = {
-        True: "as theory says",
-        False: "not as theory says",
-        None: "open whether as theory says",
-    }
-    return f"{word[verdict.as_theory]}: {agreeing}{legal}{furthest}"
+    word = {True: "as ", False: "not as ", None: "open whether as "}[verdict.as_theory]
+    whose = f"the theory of {verdict.theory_of}" if verdict.theory_of else "theory"
+    return f"{word}{whose} says: {agreeing}{legal}{furthest}"
 
 
 def _depth(verdict: VariantVerdict) -> str:

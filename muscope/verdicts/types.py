@@ -223,7 +223,8 @@ class VariantVerdict(Judged):
     `cells` and `tensors` are slopes on width; those on depth, batch size and step are in
     `further_cells` and `further_tensors` (`cells_on` gives those of any axis). `stable` says
     whether sizes keep with width, `as_theory` whether slopes are those that the parametrization's
-    theory gives; both None where that cannot be told.
+    theory gives; both None where that cannot be told. `theory_of` names the parametrization whose
+    theory that is, where the model was given none.
     """
 
     variant: str
@@ -237,6 +238,7 @@ class VariantVerdict(Judged):
     stable: bool | None = None
     depth_stable: bool | None = None
     as_theory: bool | None = None
+    theory_of: str = ""
     addition: Addition | None = None
     diagnosis: Diagnosis | None = None
     tensors: tuple[TensorVerdict, ...]

@@ -10,6 +10,7 @@ from muscope.catalogue.rules import Choice
 from muscope.own_model.tensors import Face, OwnTensor
 from muscope.records import Sample, Values
 from muscope.verdicts.own import OwnGrid, OwnVariant, judge_own
+from muscope.verdicts.remarks import remarks
 from muscope.verdicts.types import VariantVerdict
 from muscope.vocabulary import CellVerdict, Role, TensorKind
 
@@ -93,3 +94,14 @@ def test_a_model_parametrized_by_a_rule_is_held_against_that_rule() -> None:
     assert verdict.verdict is CellVerdict.GROWS
     (change,) = [cell for cell in verdict.cells if cell.expected == 1.0]
     assert change.as_expected
+    assert verdict.theory_of == ""
+
+
+@pytest.mark.parametrize(("unit_scaled", "whose"), [(False, "µP"), (True, "u-µP")])
+def test_a_model_without_a_rule_says_whose_theory_it_is_held_against(
+    unit_scaled: bool, whose: str
+) -> None:
+    own = replace(ADAM, is_unit_scaled=unit_scaled)
+    verdict = judged(tensor(Role.HIDDEN), power(0.0), variant=own)
+    assert verdict.theory_of == whose
+    assert any(f"the theory of {whose} says" in remark for remark in remarks(verdict))
