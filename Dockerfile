@@ -16,7 +16,7 @@ ENV PYTHONUNBUFFERED=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     MUSCOPE_DATA_DIR=/var/lib/muscope
 RUN useradd --uid 10001 --create-home muscope \
-    && install -d -o muscope -g muscope -m 0700 /var/lib/muscope
+    && install -d -o muscope -g muscope -m 0700 /var/lib/muscope /var/lib/muscope/checkpoints
 COPY constraints.txt /constraints.txt
 COPY --from=build /wheels /wheels
 WORKDIR /var/lib/muscope

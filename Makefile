@@ -50,6 +50,7 @@ bench: setup ## the figures of docs/benchmarks.md, as table rows
 	@$(BIN)/python -m benchmarks.adaptive
 	@$(BIN)/python -m benchmarks.checkpoint
 	@$(BIN)/python -m benchmarks.transfer_demo
+	@$(BIN)/python -m benchmarks.pages
 	@$(BIN)/python -m benchmarks.journey
 
 constraints: ## refresh constraints.txt with the newest versions that pyproject.toml allows

@@ -3,62 +3,46 @@
 Everything that is sent may be sent again: what has arrived is known there by its key.
 """
 
-import json
 import platform
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Protocol
 
 import muscope
+from muscope.connection import (
+    Connection,
+    Refused,
+    ServerError,
+    Unauthorized,
+    Unavailable,
+    Unreachable,
+)
 from muscope.ingest import MOST_ROWS, Batch, Closing, Loss, Opening, Row, TensorLine
 from muscope.recorded import RecordedVariant
 from muscope.records import Sample
 from muscope.spec import Frozen, ParametrizationSpec, canonical_json, digest
-from muscope.spec_file import sentence
 from muscope.vocabulary import Statistic
 
 if TYPE_CHECKING:
     from muscope.own_model.tensors import OwnTensor
     from muscope.verdicts.own import OwnVariant
 
-TIMEOUT_S = 30.0
+__all__ = [
+    "Client",
+    "PushedStudy",
+    "Refused",
+    "ServerError",
+    "Unauthorized",
+    "Unavailable",
+    "Unreachable",
+]
+
 TRIES = 5
 LONGEST_WAIT_S = 8.0
 ROWS_AT_ONCE = MOST_ROWS // 4
 """So many measurements of some hundred bytes each stay well below what a server reads at once."""
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_LATER = (408, 429, 500, 502, 503, 504)
-
-
-class ServerError(RuntimeError):
-    """The server refused, or could not be reached; the message is for the user."""
-
-
-class Unavailable(ServerError):
-    """No answer, or none yet: the same may be sent again later. `wait_s` is when, if it said."""
-
-    def __init__(self, message: str, wait_s: float = 0.0) -> None:
-        super().__init__(message)
-        self.wait_s = wait_s
-
-
-class Unauthorized(ServerError):
-    """The token is not accepted: nothing can be sent with it."""
-
-
-class Refused(ServerError):
-    """The server has read what was sent and will not take it; `code` says why to machines."""
-
-    def __init__(self, message: str, code: str = "") -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class RunOfModel(Protocol):
@@ -92,18 +76,8 @@ class PushedStudy:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-class Client:
-    """A server and the token for it."""
-
-    def __init__(self, url: str, token: str) -> None:
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ServerError(f"{url!r} is not the address of a server; say http://name:port")
-        self.url = f"{parts.scheme}://{parts.netloc}"
-        self._token = token
-        # A proxy of the environment would look for 127.0.0.1 on its own machine.
-        direct = [urllib.request.ProxyHandler({})] if parts.hostname in _LOOPBACK else []
-        self._opener = urllib.request.build_opener(_NoRedirect(), *direct)
+class Client(Connection):
+    """A server to which measurements are sent, and the token for it."""
 
     def push(self, study: PushedStudy) -> str:
         """Send a finished check; give the address of its page. The worker there judges it."""
@@ -129,32 +103,6 @@ class Client:
         """Let a recording end; harmless to repeat."""
         path = f"/api/v1/recordings/{recording}/finish"
         return self.call("POST", path, canonical_json(closing).encode())
-
-    def call(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        *,
-        timeout_s: float = TIMEOUT_S,
-    ) -> dict[str, Any]:
-        """One request; Unavailable, Unauthorized or Refused where it has no result."""
-        request = urllib.request.Request(self.url + path, data=body, method=method)
-        request.add_header("Authorization", f"Bearer {self._token}")
-        request.add_header("Content-Type", "application/json")
-        for name, value in (headers or {}).items():
-            request.add_header(name, value)
-        try:
-            with self._opener.open(request, timeout=timeout_s) as answer:
-                content: dict[str, Any] = json.load(answer)
-                return content
-        except urllib.error.HTTPError as error:
-            with error:
-                raise _refusal(error.code, error.read(), error.headers.get("Retry-After")) from None
-        except (OSError, HTTPException, ValueError) as error:
-            reason = getattr(error, "reason", error)
-            raise Unavailable(f"no muscope answers at {self.url} ({reason})") from None
 
     def _patiently(self, parcel: "Parcel") -> dict[str, Any]:
         """Send; what may have got lost is sent again, a few times."""
@@ -275,34 +223,3 @@ def batch(
         values = {name: value for name in Statistic if (value := sample.value(name)) is not None}
         rows.append(Row(step=sample.step, tensor=place, values=values))
     return Batch(seq=seq, tensors=tuple(lines), rows=tuple(rows), losses=losses)
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """The API never redirects, and the token must not follow somebody else's."""
-
-    def redirect_request(self, *args: Any) -> None:
-        """Follow nothing."""
-
-
-def _refusal(status: int, body: bytes, retry_after: str | None) -> ServerError:
-    message = _sentence(status, body)
-    if status in _LATER:
-        seconds = retry_after or ""
-        return Unavailable(message, float(seconds) if seconds.isdigit() else 0.0)
-    return Unauthorized(message) if status in (401, 403) else Refused(message, _code(body))
-
-
-def _code(body: bytes) -> str:
-    try:
-        return str(json.loads(body)["error"]["code"])
-    except (ValueError, KeyError, TypeError):
-        return ""
-
-
-def _sentence(status: int, body: bytes) -> str:
-    try:
-        error = json.loads(body)["error"]
-        faults = [sentence(field["path"], field["message"]) for field in error["fields"]]
-        return "\n".join(faults) or str(error["message"])
-    except (ValueError, KeyError, TypeError):
-        return f"the server answered with status {status}; is it a muscope?"

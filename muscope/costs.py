@@ -1,8 +1,10 @@
 """What a run costs, by arithmetic: operations, memory, rows of measurements."""
 
 import json
-from dataclasses import astuple, dataclass
+import math
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 from muscope import catalogue
 from muscope.catalogue import datasets
@@ -13,20 +15,25 @@ from muscope.vocabulary import Statistic, TensorKind
 
 BYTES_PER_FLOAT = 4
 BYTES_PER_TOKEN = 8
+CPU_STACK_BYTES, WORTH_A_THREAD = 128 * 2**20, 2 * 2**20
+"""Weights and activations of all stacks at once on a CPU: more run slower, as measured on 2 cores;
+and of one from which it is faster on a thread of its own."""
 
 ALLOCATOR = 1.2
 """What a process takes over what is alive: holes between blocks (benchmarks/memory.py)."""
 UNIT_SCALED, FP8 = 1.5, 1.4
 """What operators with two factors, and rounded copies, keep beside the activations; measured."""
 
-POWER_ITERATIONS = 4
-"""Rounds of a search per recorded step and matrix, from where the last one ended (facts 6)."""
-POWER_DIRECTIONS = 4
+SEARCH_DIRECTIONS = 4
 """Searched at once: a random matrix has many singular values close to its largest."""
+SEARCH_ROUNDS: Mapping[TensorKind, int] = {TensorKind.WEIGHT: 2, TensorKind.UPDATE: 1}
+"""Of a search from where that of the step before ended; each is two products, and so is the start
+(facts 6 asks for ten power iterations). A weight keeps singular values that are close together."""
+FAR_ROUNDS = 4
+"""The same where the last recorded step was longer ago, and of updates that are orthogonal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(NamedTuple):
     """What one model of a shape takes, per example where that matters."""
 
     parameters: int
@@ -47,8 +54,8 @@ def cost(run: RunSpec) -> Cost:
     model = run.model.model_dump_json()
     optimizer = run.variant.optimizer.model_dump_json(exclude={"learning_rate"})
     first, second = (_cost_at(model, optimizer, run.width, depth) for depth in (1, 2))
-    totals = zip(astuple(first), astuple(second), strict=True)
-    return Cost(*(one + (run.depth - 1) * (two - one) for one, two in totals))
+    more = run.depth - 1
+    return Cost._make(one + more * (two - one) for one, two in zip(first, second, strict=True))
 
 
 @lru_cache(maxsize=1024)
@@ -115,25 +122,36 @@ def elements_read(run: RunSpec) -> int:
 def flops(run: RunSpec) -> float:
     """Forward and backward are three forwards, the last step is one; then updates and recording."""
     forward = float(cost(run).forward_flops) * run.model.batch_size
-    gradients = run.steps + _curvature_estimates(run)
+    gradients = run.steps + estimates_of_curvature(run)
     updates = run.steps * cost(run).update_flops
     return forward * (3 * gradients + 1) + updates + _recording_flops(run, forward)
 
 
-def _curvature_estimates(run: RunSpec) -> int:
+def estimates_of_curvature(run: RunSpec) -> int:
+    """How often a run takes a gradient more, for an optimizer that asks for curvature."""
     optimizer = run.variant.optimizer
     return curvature_estimates(optimizer.name, run.steps, dict(optimizer.options))
 
 
 def _recording_flops(run: RunSpec, forward: float) -> float:
-    """Gradients at the last step; contribution and alignment; power iterations of W and update."""
+    """Gradients at the last step; contribution and alignment; searches of weights and updates."""
     kinds = STATISTICS[run.record]
     extra = 2 * forward if TensorKind.GRADIENT in kinds else 0.0
     if Statistic.CONTRIBUTION in kinds.get(TensorKind.WEIGHT, ()):
-        products = (2 * POWER_ITERATIONS + 1) * POWER_DIRECTIONS  # W x and its transpose
-        matrices = 2 * products * 2 * float(cost(run).parameters)
-        extra += len(run.recorded_steps) * (3 * forward + matrices)
+        follow = followers(run)
+        rounds = follow * sum(SEARCH_ROUNDS.values())
+        rounds += (len(run.recorded_steps) - follow) * len(SEARCH_ROUNDS) * FAR_ROUNDS
+        searches = rounds + len(run.recorded_steps) * len(SEARCH_ROUNDS)
+        products = 2 * searches * SEARCH_DIRECTIONS  # W x and its transpose
+        extra += products * 2 * float(cost(run).parameters)
+        extra += len(run.recorded_steps) * 3 * forward
     return extra
+
+
+def followers(run: RunSpec) -> int:
+    """How many recorded steps follow one that is recorded too."""
+    recorded = frozenset(run.recorded_steps)
+    return sum(step - 1 in recorded for step in recorded)
 
 
 def memory_bytes(run: RunSpec) -> int:
@@ -152,6 +170,20 @@ def memory_bytes(run: RunSpec) -> int:
     backward = (of.recorded + of.unrecorded + of.largest_activation + inputs) * examples
     update = of.parameters + of.at_hand
     return round(BYTES_PER_FLOAT * ALLOCATOR * (kept + max(backward, update)))
+
+
+def stack_size(run: RunSpec, members: int, threads: int) -> int:
+    """How many of so many members a CPU steps together: what stays fast there.
+
+    As many stacks stand side by side as there are threads, or a multiple; of small members one.
+    """
+    of = cost(run)
+    each = BYTES_PER_FLOAT * (of.parameters + of.recorded * run.model.batch_size)
+    if members * each < threads * WORTH_A_THREAD:
+        threads = 1
+    most = math.ceil(CPU_STACK_BYTES / (threads * each))
+    rounds = math.ceil(members / (threads * most))
+    return math.ceil(members / (threads * rounds))
 
 
 def _copies(run: RunSpec) -> float:

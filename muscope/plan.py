@@ -81,7 +81,7 @@ def plan(spec: StudySpec, *, max_runs: int = MAX_RUNS) -> Plan:
         run_count=spec.run_count,
         largest_parameters=max(costs.cost(bundle.runs[0]).parameters for bundle in planned),
         flops=sum(bundle.flops for bundle in planned),
-        measurement_rows=_over_runs(planned, costs.rows) + _extra_rows(planned, spec),
+        measurement_rows=_over_runs(planned, costs.rows) + _extra_rows(planned),
         loss_rows=sum(run.steps + 1 for bundle in planned for run in bundle.runs),
         cells=_over_runs(planned, costs.numbers) // (len(spec.widths) * judged.seeds),
         warnings=tuple(_warnings(spec)),
@@ -101,7 +101,7 @@ def without(planned: Plan, known: Container[str], *, not_reused: Sequence[str] =
         run_count=run_count,
         largest_parameters=max(parameters, default=0),
         flops=sum(bundle.flops for bundle in left),
-        measurement_rows=_over_runs(left, costs.rows),
+        measurement_rows=_over_runs(left, costs.rows) + _extra_rows(left),
         loss_rows=sum(run.steps + 1 for bundle in left for run in bundle.runs),
         reused=planned.run_count - run_count,
         not_reused=tuple(not_reused),
@@ -253,13 +253,13 @@ def _over_runs(
     return sum(len(bundle.runs) * sum(of(bundle.runs[0]).values()) for bundle in bundles)
 
 
-def _extra_rows(bundles: Sequence[PlannedBundle], spec: StudySpec) -> int:
+def _extra_rows(bundles: Sequence[PlannedBundle]) -> int:
     """The numbers of plugins' statistics, a row each."""
-    kinds = [kind for name in spec.statistics for kind in PLUGGED[name].of]
     return sum(
         len(bundle.runs) * costs.rows(bundle.runs[0]).get(kind, 0)
         for bundle in bundles
-        for kind in kinds
+        for name in bundle.runs[0].statistics
+        for kind in PLUGGED[name].of
     )
 
 

@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     checkpoint_gib: float = Field(default=10.0, ge=0, allow_inf_nan=False)
     """All checkpoints of a data directory are within so many GiB; 0 means none."""
     threads: int = Field(default=0, ge=0)
-    """CPU threads of a worker's training process; 0 means as many as there are cores."""
+    """CPU threads of a worker's training process; 0 means its share of the cores of its host."""
     datasets_dir: str = ""
     """Folder of data files; empty means `datasets` in the data directory."""
     huggingface_datasets: str = ""

@@ -29,6 +29,8 @@ _SENTENCES: dict[str, str] = {
     "missing": "is missing",
     "int_type": "must be a whole number, got {input}",
     "int_from_float": "must be a whole number, got {input}",
+    "int_parsing": "must be a whole number, got {input}",
+    "enum": "must be {expected}, got {input}",
     "bool_type": "must be true or false, got {input}",
     "float_type": "must be a number, got {input}",
     "finite_number": "must be a finite number, got {input}",
@@ -95,7 +97,7 @@ def explain(error: ValidationError) -> list[tuple[str, str]]:
     details = error.errors(include_url=False)
     locations = [detail["loc"] for detail in details]
     found = {
-        _path(detail["loc"]): _message(detail)
+        _path(detail["loc"]): message(detail)
         for detail in details
         if not _follows_from_another(detail, locations)
     }
@@ -123,7 +125,8 @@ def _is_union_branch(location: Location) -> bool:
     return len(location) >= 3 and location[-3] == "options"
 
 
-def _message(detail: ErrorDetails) -> str:
+def message(detail: ErrorDetails) -> str:
+    """What is wrong with a value, which it is and what is allowed."""
     given = _short(detail["input"])
     if _is_union_branch(detail["loc"]):
         return f"must be a number, true, false or one word, got {given}"

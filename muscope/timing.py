@@ -13,9 +13,9 @@ from functools import lru_cache
 
 from muscope import costs
 from muscope.catalogue import WeightEntry, WeightKind
-from muscope.catalogue.optimizer_costs import EIGENVECTORS, QR, curvature_estimates, update_cost
-from muscope.costs import BYTES_PER_FLOAT, POWER_DIRECTIONS, POWER_ITERATIONS
-from muscope.machine import Machine, at
+from muscope.catalogue.optimizer_costs import EIGENVECTORS, QR, update_cost
+from muscope.costs import BYTES_PER_FLOAT, FAR_ROUNDS, SEARCH_DIRECTIONS, SEARCH_ROUNDS
+from muscope.machine import Curve, Machine, at
 from muscope.plan import Plan, activations, weights
 from muscope.recording import STATISTICS
 from muscope.spec import RunSpec
@@ -64,9 +64,6 @@ FACTORS = Parts(
 Elementwise work takes more than the same traffic of plain sums, which is what is measured: roots,
 exponentials and reductions compute, and tensors of other layers have filled the cache meanwhile.
 """
-
-CPU_STACK_BYTES = 128 * 2**20
-"""The engine's own limit of a stack on a CPU; a test compares."""
 
 FORWARD_OPERATIONS, BACKWARD_OPERATIONS = 8, 14
 """For each activation that is recorded; counted with torch's profiler on four models."""
@@ -133,7 +130,12 @@ def study_seconds(planned: Plan, machines: Sequence[Machine]) -> float:
 
 def parts(run: RunSpec, members: int, machine: Machine) -> Parts:
     """The work of a bundle: of any depth from depths 1 and 2, as every block costs the same."""
-    stacks = stack_count(run, members) if not machine.is_gpu else 1
+    stacks = 1
+    if not machine.is_gpu:
+        # those side by side take the time of one
+        stacks = math.ceil(
+            members / costs.stack_size(run, members, machine.threads) / machine.threads
+        )
     # what differs within a shape takes no time, so that a grid is counted once for each shape
     shape = run.model_copy(update={"seed": 0, "base_width": run.width, "base_depth": 1})
     first, second = (
@@ -147,20 +149,12 @@ def parts(run: RunSpec, members: int, machine: Machine) -> Parts:
     return first + (second + first.times(-1.0)).times(run.depth - 1)
 
 
-def stack_count(run: RunSpec, members: int) -> int:
-    """In how many stacks a CPU steps that many members, as the engine decides it."""
-    of = costs.cost(run)
-    elements = of.parameters + of.recorded * run.model.batch_size
-    most = max(1, CPU_STACK_BYTES // (BYTES_PER_FLOAT * elements))
-    return math.ceil(members / most)
-
-
 @lru_cache(maxsize=4096)
 def _parts_at(run_json: str, members: int, stacks: int, machine: Machine) -> Parts:
     run = RunSpec.model_validate_json(run_json)
     work = _Work(run, members, stacks, machine)
     steps, recorded = run.steps, len(run.recorded_steps)
-    gradients = steps + _curvature_estimates(run)
+    gradients = steps + costs.estimates_of_curvature(run)
     found = work.forward().times(gradients + 1 + run.held_out) + work.backward().times(gradients)
     found += work.updates().times(steps) + work.recording().times(recorded) + work.building()
     return found
@@ -195,16 +189,24 @@ class _Work:
     def _products(self) -> float:
         """Every weight applied once, and attention's own products."""
         curve = self._machine.products_in(precision(self._run))
-        found = 0.0
-        for weight in self._weights:
-            flops = float(weight.flops_per_example * self._batch)
-            if flops:
-                found += self._members * flops / at(curve, math.cbrt(flops / 2))
         length = int(self._options.get("sequence_length", 1))
         head = min(int(self._options.get("head_size", 1)), self._run.width)
         size = math.cbrt(length * length * head)  # of one head
         of_activations = sum(entry.flops_per_example for entry in self._activations)
-        return found + self._members * self._batch * of_activations / at(curve, size)
+        of_attention = self._members * self._batch * of_activations / at(curve, size)
+        return self._products_of_weights(curve) + of_attention
+
+    def _products_of_weights(self, curve: Curve) -> float:
+        each = (float(weight.flops_per_example * self._batch) for weight in self._weights)
+        return sum(self._members * flops / at(curve, math.cbrt(flops / 2)) for flops in each)
+
+    def _effects(self) -> float:
+        """Contributions in float32; alignments in bfloat16, if that is faster."""
+        precise, rounded = (
+            self._products_of_weights(curve)
+            for curve in (self._machine.products, self._machine.products_bfloat16)
+        )
+        return precise + 2 * min(precise, rounded)
 
     def updates(self) -> Parts:
         """One update of every weight."""
@@ -254,12 +256,10 @@ class _Work:
                 operations=self._operations(operations * len(sizes)),
             )
             if Statistic.SPECTRAL in statistics:
-                found += self._searches()
+                found += self._searches(kind)
             if Statistic.CONTRIBUTION in statistics:
                 operations = CONTRIBUTION_OPERATIONS * len(self._weights)
-                found += Parts(
-                    products=3 * self._products(), operations=self._operations(operations)
-                )
+                found += Parts(products=self._effects(), operations=self._operations(operations))
         return found
 
     def _sizes(self, kind: TensorKind) -> list[int]:
@@ -268,18 +268,20 @@ class _Work:
             return [self._batch * entry.elements_per_example for entry in self._activations]
         return [weight.parameters for weight in self._weights]
 
-    def _searches(self) -> Parts:
-        """Power iterations of every matrix of one kind: it is read twice in each."""
+    def _searches(self, kind: TensorKind) -> Parts:
+        """Those of every matrix of one kind: it is read twice in each round, and at the start."""
         vectors = (WeightKind.TABLE, WeightKind.BIAS, WeightKind.GAIN)
         matrices = [weight for weight in self._weights if weight.kind not in vectors]
+        follow = costs.followers(self._run) / len(self._run.recorded_steps)
+        rounds = follow * SEARCH_ROUNDS[kind] + (1 - follow) * FAR_ROUNDS
         found = Parts()
         for weight in matrices:
-            thin = QR * POWER_DIRECTIONS**2 * max(weight.shape)
-            decomposed = POWER_ITERATIONS * self._members * thin
+            thin = QR * SEARCH_DIRECTIONS**2 * max(weight.shape)
+            decomposed = rounds * self._members * thin
             found += Parts(
-                searches=self._traffic(weight.parameters, 2 * POWER_ITERATIONS)
-                + decomposed / at(self._machine.qr, POWER_DIRECTIONS),
-                operations=self._operations(SEARCH_OPERATIONS * POWER_ITERATIONS),
+                searches=self._traffic(weight.parameters, 2 * (rounds + 1))
+                + decomposed / at(self._machine.qr, SEARCH_DIRECTIONS),
+                operations=self._operations(SEARCH_OPERATIONS * (rounds + 1)),
             )
         return found
 
@@ -300,11 +302,6 @@ class _Work:
     def _operations(self, count: float) -> float:
         """Seconds of so many operations of each stack."""
         return self._stacks * count * self._machine.operation_s
-
-
-def _curvature_estimates(run: RunSpec) -> int:
-    optimizer = run.variant.optimizer
-    return curvature_estimates(optimizer.name, run.steps, dict(optimizer.options))
 
 
 def precision(run: RunSpec) -> str:

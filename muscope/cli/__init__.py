@@ -58,11 +58,13 @@ def root(
         ),
     ] = False,
 ) -> None:
-    """Coordinate checks and verdicts for people who scale networks.
+    """Coordinate checks, learning-rate transfer and verdicts for people who scale networks.
 
     Is my parametrization right: does the same network, made wider, keep the
-    size of every tensor? `muscope up` answers in the browser, `muscope check`
-    in the terminal.
+    size of every tensor? Is the learning rate that was best for a small one
+    still the best for a large one? `muscope up` answers in the browser,
+    `muscope check` in the terminal, `muscope presets` with what was published,
+    and `muscope recipe` carries the answer to a model of another size.
     """
 
 

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from muscope import catalogue
 from muscope.catalogue.rules import Choice
 from muscope.catalogue.written import choice_of
-from muscope.cli import preflight
+from muscope.cli import preflight, terminal
 from muscope.cli.audit_view import AuditView
 from muscope.cli.preflight import Refusal
 from muscope.own_model import OwnRole, infer, roles_file
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from muscope.own_model import Built
 
 CLEAN, DEVIATES = 0, 1
-WIDTH_WITHOUT_TERMINAL = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +58,7 @@ def run(question: Question, *, as_json: bool, strict: bool) -> int:
     if as_json:
         print(json.dumps(view.data(), indent=2, ensure_ascii=False, allow_nan=False))
     else:
-        width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
-        Console(width=width, highlight=False, markup=False).print(view)
+        terminal.console().print(view)
     counting = found.findings if strict else found.deviations
     return DEVIATES if counting else CLEAN
 

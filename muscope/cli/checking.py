@@ -10,15 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
-from rich.console import Console
 
 from muscope import __version__, budget, plan, presets, spec_file, timing
 from muscope.budget import Budget
 from muscope.catalogue import DatasetUnavailable
-from muscope.cli import cost, preflight, searching
+from muscope.cli import configured, cost, preflight, searching, terminal
 from muscope.cli.gating import Gate
 from muscope.cli.preflight import Refusal
 from muscope.cli.training_view import TrainingView
@@ -28,7 +27,6 @@ from muscope.records import EXTRA_HEADER, ExtraRow, Sample
 from muscope.reports import budget_lines, csv, formats, html
 from muscope.reports.html import ReportInput, ReportRun
 from muscope.reports.verdict_table import verdict_table
-from muscope.settings import Settings
 from muscope.spec import RunSpec, StudySpec, digest
 from muscope.stages import Results, next_stage
 from muscope.theory.faults import FAULTS
@@ -38,8 +36,6 @@ from muscope.vocabulary import RunState
 
 if TYPE_CHECKING:
     from muscope.in_process import Arrival  # brings torch
-
-WIDTH_WITHOUT_TERMINAL = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +98,7 @@ class Trained:
 def run(asked: AskedOfStudy, outputs: Outputs, gate: Gate, *, threads: int) -> int:
     """Check a study, or the demo without one, and give the exit code."""
     spec, planned = _planned(asked)
-    can_be_written(outputs.report, outputs.csv, *gate.asked.written)
+    can_be_written(outputs.report, outputs.csv, *gate.asked.written, source=asked.path)
     _refuse_for(spec, gate)
     preflight.torch_is_installed()
     for line in (*cost.lines(planned), *cost.power(spec)):
@@ -163,7 +159,7 @@ def _planned(asked: AskedOfStudy) -> tuple[StudySpec, Plan]:
         spec = _broken(spec, asked.fault) if asked.fault else spec
         spec = _recorded(spec, asked.record_every) if asked.record_every else spec
         spec = spec.model_copy(update={"stop_early": spec.stop_early or asked.stop_early})
-        return spec, plan.plan(spec, max_runs=Settings().max_runs)
+        return spec, plan.plan(spec, max_runs=configured.settings().max_runs)
     except ValueError as error:
         raise Refusal(str(error)) from error
 
@@ -207,7 +203,7 @@ def train(
     """Train a coordinate check here, with its progress on stderr, and judge it."""
     trained = Trained()
     verdicts: tuple[VariantVerdict, ...] = ()
-    with TrainingView(planned, _console(sys.stderr)) as view:
+    with TrainingView(planned, terminal.console(sys.stderr)) as view:
         # only now torch and scipy, which take seconds: a mistake in the study is said at once
         from muscope import in_process
         from muscope.lab import calibration, engine
@@ -253,7 +249,7 @@ def read_data(spec: StudySpec) -> None:
     """Refuse before the training where the data of any model are missing."""
     from muscope.lab import data  # as above
 
-    settings = Settings()
+    settings = configured.settings()
     data.use(data.Places(settings.datasets_folder, settings.huggingface_allowed))
     try:
         for arm in spec.arms:
@@ -262,11 +258,6 @@ def read_data(spec: StudySpec) -> None:
                 data.fresh(arm.model, step=0, seed=0)
     except DatasetUnavailable as error:
         raise Refusal(str(error)) from error
-
-
-def _console(file: TextIO) -> Console:
-    """A console as wide as its terminal; a file or pipe gets lines of 100 columns."""
-    return Console(file=file, width=None if file.isatty() else WIDTH_WITHOUT_TERMINAL)
 
 
 def _print(
@@ -279,15 +270,15 @@ def _print(
     if as_json:
         print(json.dumps(_as_data(spec, verdicts, complaints), indent=2, ensure_ascii=False))
         return
-    _console(sys.stdout).print(verdict_table(verdicts))
+    terminal.console().print(verdict_table(verdicts))
 
 
 def _print_demo(complaints: Sequence[str]) -> None:
     """Whether the demo showed what it should, and if not, why."""
-    console = _console(sys.stdout)
+    console = terminal.console()
     console.print()
     for complaint in complaints:
-        console.print(f"✕ not as it should be: {complaint}", style="red", highlight=False)
+        console.print(f"✕ not as it should be: {complaint}", style="red")
     if not complaints:
         console.print(
             "✓ as it should be: SP grows with width, no tensor of µP grows or shrinks",

@@ -27,14 +27,15 @@ def upgrade() -> None:
 
     Exit codes:
       0  the schema is the one of this version
+      2  a setting cannot be used
       3  the database cannot be used, or is newer
     """
     # --help must not wait for sqlalchemy.
-    from muscope.settings import Settings
+    from muscope.cli import configured
     from muscope.storage import schema
     from muscope.storage.database import open_database
 
-    db = open_database(Settings())
+    db = open_database(configured.settings())
     try:
         revision = schema.upgrade(db)
     except schema.SchemaError as error:

@@ -56,7 +56,7 @@ class Watch:
             MofNCompleteColumn(),
             TextColumn("runs"),
             TimeElapsedColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
         )
         self._task = self._bar.add_task("waiting for the worker", total=None)
         self._live = Live(self._bar, console=console, transient=True, refresh_per_second=4)
@@ -107,4 +107,4 @@ class Watch:
             words = ", ".join(f"{verdict.label} {so_far.word(verdict)}" for verdict in judged)
             line = f"demo: {standing.ended} of {standing.total} runs have ended"
             text = f"{line}; so far: {words}" if words else line
-            self._console.print(text, soft_wrap=True, highlight=False)
+            self._console.print(text, soft_wrap=True)

@@ -24,15 +24,16 @@ def doctor(
     Exit codes:
       0  nothing is wrong
       1  something is; each violation is printed
+      2  a setting cannot be used
       3  there is no database, or not one for this version
     """
     # --help must not wait for sqlalchemy.
-    from muscope.settings import Settings
+    from muscope.cli import configured
     from muscope.storage import doctor as examination
     from muscope.storage import schema
     from muscope.storage.database import Database
 
-    db = Database(Settings().database)  # it makes no folder: who looks leaves no trace
+    db = Database(configured.settings().database)  # it makes no folder: who looks leaves no trace
     examine = examination.violations if strict else examination.quick_violations
     try:
         schema.check(db)

@@ -38,20 +38,9 @@ def extend(
             show_default=False,
         ),
     ] = 0,
-    url: Annotated[
-        str, typer.Option(help="Address of the server.", envvar="MUSCOPE_URL")
-    ] = submitting.DEFAULT_URL,
-    token: Annotated[
-        str,
-        typer.Option(
-            help="Access token; else the one in the data folder.",
-            envvar="MUSCOPE_TOKEN",
-            show_default=False,
-        ),
-    ] = "",
-    wait: Annotated[
-        bool, typer.Option("--wait/--no-wait", help="Wait for the verdict and print it.")
-    ] = False,
+    url: submitting.Url = submitting.DEFAULT_URL,
+    token: submitting.Token = "",
+    wait: submitting.Wait = False,
 ) -> None:
     """Add to a study that has ended; what it has trained is not trained again.
 
@@ -72,7 +61,8 @@ def extend(
       130  interrupted; what was accepted goes on
     """
     # --help must not wait for what HTTP needs
-    from muscope.cli.remote import Remote, RemoteError
+    from muscope.cli.remote import Remote
+    from muscope.connection import ServerError
 
     try:
         lists = {
@@ -99,7 +89,7 @@ def extend(
         typer.echo(f"study {created['id']}: {remote.url}{created['url']}")
         if wait:
             raise typer.Exit(submitting.wait_for(remote, created["id"]))
-    except (ValueError, RemoteError) as error:
+    except (ValueError, ServerError) as error:
         submitting.refuse(str(error))
     except KeyboardInterrupt:
         typer.echo("interrupted; what the server has accepted goes on there", err=True)
@@ -118,7 +108,7 @@ def _parts(text: str) -> list[str]:
 
 
 def _whole(name: str, text: str) -> int:
-    if not text.removeprefix("-").isdigit():
+    if not (text.isascii() and text.removeprefix("-").isdigit()):
         option = name.replace("_", "-")
         raise ValueError(f"--{option} takes whole numbers with commas between them, got {text!r}")
     return int(text)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
 
+from muscope.cli import terminal
 from muscope.cli.preflight import Refusal
 from muscope.gate import EVERY_WORD, WORDS, Checked, Policy, annotations, junit, markdown, sentences
 from muscope.verdicts import baseline
@@ -83,7 +84,8 @@ class Gate:
         try:
             baseline.refuse_unlike(self.before.settings, settings)
         except ValueError as error:
-            raise Refusal(f"{self.asked.baseline}: {error}") from error
+            sentence = terminal.plain(str(error))
+            raise Refusal(f"{self.asked.baseline}: {sentence}") from error
 
     def compared(self, now: Baseline) -> Comparison | None:
         """The slopes of now against those of the baseline, if there is one."""
@@ -154,4 +156,4 @@ def _print_comparison(comparison: Comparison) -> None:
     if comparison.untested:
         lines.append("one seed: a slope is worse if it moved by more than its tolerance")
     for line in (sentences.of_comparison(comparison), *(f"  {line}" for line in lines)):
-        print(line, file=sys.stderr)
+        print(terminal.plain(line), file=sys.stderr)

@@ -1,18 +1,15 @@
 """What `muscope up` does: look around, open the house, show the demo, close the house."""
 
 import os
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-
 from muscope import access, dispatch
 from muscope.cli import demo as demo_study
-from muscope.cli import preflight, stopping, supervise
+from muscope.cli import preflight, stopping, supervise, terminal
 from muscope.cli.preflight import Refusal
 from muscope.cli.stopping import Stopping
 from muscope.cli.supervise import Part
@@ -32,7 +29,6 @@ GRACE_S = 20.0
 GREETING_S = 30.0
 """The demo is shown below the address; after this long without an answer, without it."""
 
-WIDTH_WITHOUT_TERMINAL = 100
 PART_NAMES = ("server", "worker")
 
 
@@ -66,8 +62,7 @@ class House:
 
     def __init__(self, settings: Settings, db: Database, parts: list[Part]) -> None:
         self._settings, self._db, self._parts = settings, db, parts
-        width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
-        self._console = Console(width=width)
+        self._console = terminal.console()
         self._opened_at = time.monotonic()
         self._has_greeted = False
 
@@ -130,7 +125,7 @@ class House:
         return 1 if complaints else 0
 
     def _tell(self, sentence: str) -> None:
-        self._console.print(sentence, soft_wrap=True, markup=False, highlight=False)
+        self._console.print(sentence, soft_wrap=True)
 
 
 @contextmanager

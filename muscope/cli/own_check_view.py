@@ -31,7 +31,7 @@ class OwnTrainingView:
         # a step of a model of twice the width takes four times as long
         self._cost = {width: width**2 for width in sizes}
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TaskProgressColumn(),
             TimeElapsedColumn(),

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.text import Text
 
-from muscope.cli import preflight
+from muscope.cli import preflight, terminal
 from muscope.cli.checking import Outputs, can_be_written
 from muscope.cli.gating import Gate
 from muscope.cli.preflight import Refusal
@@ -20,8 +19,6 @@ from muscope.own_model import grid, roles_file
 if TYPE_CHECKING:
     from muscope.check_result import CheckResult
     from muscope.own_check import Failure, OwnArrival, OwnQuestion, Prepared
-
-WIDTH_WITHOUT_TERMINAL = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +183,7 @@ def _trained(prepared: "Prepared") -> "list[OwnArrival]":
     from muscope.cli.own_check_view import OwnTrainingView
 
     widths = [width for _, width, _ in prepared.runs]
-    with OwnTrainingView(widths, prepared.question.steps, _console(sys.stderr)) as view:
+    with OwnTrainingView(widths, prepared.question.steps, terminal.console(sys.stderr)) as view:
         return list(own_check.train(prepared, view.show))
 
 
@@ -198,7 +195,7 @@ def _print(result: "CheckResult", *, as_json: bool) -> None:
         print(result.json())
         return
     sized = result.prepared.sizes[0]
-    console, tensors = _console(sys.stdout), sized.activations.tensors
+    console, tensors = terminal.console(), sized.activations.tensors
     console.print(RolesTable(sized.roles, tensors))
     for note in result.notes:
         console.print(Text(f"note: {note}", style="dim"))
@@ -221,12 +218,6 @@ def _write(result: "CheckResult", outputs: Outputs) -> None:
         _tell(f"measurements: {result.csv(outputs.csv)}")
     if outputs.report:
         _tell(f"report: {result.report(outputs.report)}")
-
-
-def _console(file: Any) -> Console:
-    """A console as wide as its terminal; a file or pipe gets lines of 100 columns."""
-    width = None if file.isatty() else WIDTH_WITHOUT_TERMINAL
-    return Console(file=file, width=width, highlight=False)
 
 
 def _tell(line: str) -> None:

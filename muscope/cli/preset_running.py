@@ -11,7 +11,16 @@ from pathlib import Path
 from rich.console import Group
 
 from muscope import presets
-from muscope.cli import checking, cost, preflight, preset_view, searching, sweeping
+from muscope.cli import (
+    checking,
+    cost,
+    preflight,
+    preset_view,
+    rate_view,
+    searching,
+    sweeping,
+    terminal,
+)
 from muscope.cli.preflight import Refusal
 from muscope.plan import Plan
 from muscope.presets import Preset, Size
@@ -83,7 +92,7 @@ def _answer(spec: StudySpec, planned: Plan, *, threads: int) -> Answer:
         trials = searching.searched(spec, planned, threads=threads)
         found = searching.verdicts(spec, trials)
         return Answer(spec, found, partial(searching.report, spec, trials, found))
-    judged = sweeping.swept(spec, planned, threads=threads)
+    judged = sweeping.judged(spec, sweeping.trained(spec, threads=threads))
     content = ReportInput(
         spec=spec,
         verdicts=(),
@@ -100,11 +109,11 @@ def _print(answer: Answer) -> None:
     checks = [one for one in answer.verdicts if isinstance(one, VariantVerdict)]
     sweeps = [one for one in answer.verdicts if isinstance(one, TransferJudgement)]
     searches = [one for one in answer.verdicts if isinstance(one, SearchJudgement)]
-    console = preset_view.console()
+    console = terminal.console()
     if checks:
         console.print(verdict_table(checks))
     if sweeps:
-        console.print(Group(*map(sweeping.table, sweeps)))
+        console.print(Group(*map(rate_view.table, sweeps)))
     if searches:
         console.print(Group(*map(searching.view, searches)))
 

@@ -1,40 +1,55 @@
 """What `muscope presets` prints of a preset before anything is trained."""
 
 import json
-import sys
 import textwrap
 from collections.abc import Iterator
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from muscope import plan, presets, timing
-from muscope.cli import cost, preflight
+from muscope.cli import configured, cost, preflight, terminal
 from muscope.machine import Machine
 from muscope.plan import Plan
 from muscope.presets import Preset, Size
 from muscope.presets.published import Losses, losses
 from muscope.reports import formats
 from muscope.reports.html import spec_yaml
-from muscope.settings import Settings
 from muscope.spec import StudySpec
+from muscope.stages import outlook
 
-WIDTH_WITHOUT_TERMINAL = 100
 COMMENT_COLUMNS = 98
 
 
 def print_list(*, as_json: bool) -> None:
-    """Every preset with its question and claim."""
+    """Every preset with its claim, and the time that its size `laptop` takes on this machine."""
+    taken = _laptop_seconds()
     if as_json:
-        print(json.dumps([about(one) for one in presets.PRESETS.values()], indent=2))
+        found = [
+            {**about(one), "laptop_seconds": taken.get(one.name)}
+            for one in presets.PRESETS.values()
+        ]
+        print(json.dumps(found, indent=2))
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for header in ("name", "what its source says"):
-        table.add_column(header, no_wrap=header == "name")
+    for header in ("name", "laptop takes", "what its source says"):
+        table.add_column(header, no_wrap=header != "what its source says")
     for preset in presets.PRESETS.values():
-        table.add_row(preset.name, preset.claim)
-    console().print(table)
+        seconds = taken.get(preset.name)
+        time = "–" if seconds is None else formats.about(seconds)
+        table.add_row(preset.name, time, preset.claim)
+    terminal.console().print(table)
+
+
+def _laptop_seconds() -> dict[str, float]:
+    """What every preset usually takes here at size `laptop`; nothing without torch."""
+    machine = _machine()
+    if machine is None:
+        return {}
+    return {
+        one.name: timing.study_seconds(outlook.together(one.studies("laptop")), [machine])
+        for one in presets.PRESETS.values()
+    }
 
 
 def about(preset: Preset) -> dict[str, object]:
@@ -78,11 +93,13 @@ def _comments(
     yield from (f"note: {note}" for note in preset.notes)
     if len(studies) > 1:
         yield f"study {number} of {len(studies)}; --study prints another one"
-    planned = plan.plan(studies[number - 1], max_runs=Settings().max_runs)
+    spec = studies[number - 1]
+    planned = planned_here(spec)
     yield from cost.lines(planned)
     machine = _machine()
     if machine:
-        yield f"time: {formats.about(timing.study_seconds(planned, [machine]))} on this machine"
+        seconds = timing.study_seconds(outlook.likely_plan(spec, planned), [machine])
+        yield f"time: {formats.about(seconds)} on this machine"
 
 
 def _machine() -> Machine | None:
@@ -101,7 +118,7 @@ def _machine() -> Machine | None:
 def print_published(preset: Preset) -> None:
     """The best published rates beside what was just measured."""
     if preset.published and preset.row:
-        console().print(published(preset, losses(preset.published, preset.row)))
+        terminal.console().print(published(preset, losses(preset.published, preset.row)))
 
 
 def published(preset: Preset, found: Losses) -> Table:
@@ -123,12 +140,4 @@ def _cell(loss: float | None, *, is_best: bool) -> Text:
 
 def planned_here(spec: StudySpec) -> Plan:
     """The plan of a study within this installation's limits."""
-    return plan.plan(spec, max_runs=Settings().max_runs)
-
-
-def console() -> Console:
-    """A console as wide as its terminal; a file or pipe gets lines of 100 columns."""
-    file = sys.stdout
-    return Console(
-        file=file, width=None if file.isatty() else WIDTH_WITHOUT_TERMINAL, highlight=False
-    )
+    return plan.plan(spec, max_runs=configured.settings().max_runs)

@@ -26,7 +26,7 @@ def presets() -> None:
 
 @app.command("list")
 def list_presets(*, as_json: AsJson = False) -> None:
-    """List every preset: its name, its question, what its source says came out.
+    """List every preset: its name, the time it takes here, what its source says came out.
 
     Examples:
       muscope presets list

@@ -25,13 +25,17 @@ def table(judged: TransferJudgement) -> Group:
     """A variant's verdict in a sentence, its optima, its losses, and how the optimum moves."""
     sentence = f"{formats.words(judged.verdict)}: {judged.sentence()}"
     return Group(
-        Text.assemble((judged.label, "bold"), "   ", (sentence, STYLES[judged.verdict])),
+        Text.assemble((judged.label, "bold"), "   ", (sentence, _style(judged))),
         _optima(judged),
         Text(),
         _losses(judged),
         *(Padding(Text(words, "dim"), (1, 0, 0, 0)) for words in rate_table.drifts(judged)),
         Text(),
     )
+
+
+def _style(judged: TransferJudgement) -> str:
+    return "bold" if judged.is_harmless else STYLES[judged.verdict]
 
 
 def _optima(judged: TransferJudgement) -> Table:
@@ -57,9 +61,13 @@ def _cells(row: RateRow, *, is_held_out: bool) -> Iterable[str]:
 
 
 def _losses(judged: TransferJudgement) -> Group:
-    """Loss by log2(rate), a column per place on the axis: the best bold, what diverged named."""
+    """Loss by log2(rate), a column per place on the axis: the best bold, what diverged named.
+
+    Below the loss that decides stands that of training, where it is another one.
+    """
     found = rate_table.losses(judged)
-    title = f"loss by log2(rate): {found.judged_on}; the best of a column is bold"
+    below = f", below it {found.below}" if found.below else ""
+    title = f"loss by log2(rate): {found.judged_on}{below}; the best of a column is bold"
     where = [judged.where(one, judged.axis) for one in judged.optima]
     tables = (
         _panel(judged, found, [number for number, one in enumerate(where) if one == panel], panel)
@@ -79,7 +87,8 @@ def _panel(
 
 
 def _loss(loss: Loss) -> Text:
-    return Text(loss.words, "bold" if loss.is_best else "red" if loss.is_lost else "")
+    words = Text(loss.words, "bold" if loss.is_best else "red" if loss.is_lost else "")
+    return words.append(f"\n{loss.training}", "dim") if loss.training else words
 
 
 def _plain(headers: Iterable[str]) -> Table:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from rich.console import Console, Group
+from rich.console import Group
 
 from muscope import __version__, plan
-from muscope.cli import checking, joined_view, sweeping
+from muscope.cli import checking, joined_view, rate_view, sweeping, terminal
 from muscope.cli.checking import Outputs, Trained
 from muscope.cli.gating import Gate
 from muscope.gate import Checked
@@ -24,8 +24,6 @@ from muscope.verdicts.joined.judge import join, told
 from muscope.verdicts.transfer.losses import Trial
 from muscope.verdicts.transfer.types import TransferJudgement
 from muscope.verdicts.types import VariantVerdict
-
-WIDTH_WITHOUT_TERMINAL = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +76,11 @@ def _print(found: Swept, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(_as_data(found), indent=2, ensure_ascii=False))
         return
-    console = Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL)
+    console = terminal.console()
     if found.verdicts:
         console.print(verdict_table(found.verdicts))
         console.print()
-    console.print(Group(*map(sweeping.table, found.transfers)))
+    console.print(Group(*map(rate_view.table, found.transfers)))
     said = told(found.spec, found.verdicts, found.transfers)
     console.print(Group(*map(joined_view.lines, said)))
 

@@ -24,26 +24,19 @@ def recipe(
         str,
         typer.Option(help="Key of the variant, or a part of it that no other has."),
     ] = "",
-    width: Annotated[int, typer.Option(help="Width of the target model.", show_default=False)],
+    width: Annotated[
+        int, typer.Option(min=1, help="Width of the target model.", show_default=False)
+    ],
     depth: Annotated[
-        int, typer.Option(help="Depth of the target model; 0: the largest that was studied.")
+        int, typer.Option(min=0, help="Depth of the target model; 0: the largest that was studied.")
     ] = 0,
     format: Annotated[Format, typer.Option(help="What to write.")] = "pytorch",
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write there instead of to stdout."),
     ] = None,
-    url: Annotated[
-        str, typer.Option(help="Address of the server.", envvar="MUSCOPE_URL")
-    ] = submitting.DEFAULT_URL,
-    token: Annotated[
-        str,
-        typer.Option(
-            help="Access token; else the one in the data folder.",
-            envvar="MUSCOPE_TOKEN",
-            show_default=False,
-        ),
-    ] = "",
+    url: submitting.Url = submitting.DEFAULT_URL,
+    token: submitting.Token = "",
 ) -> None:
     """Write the recipe of a target model: init, multiplier, rate, decay, epsilon per tensor.
 
@@ -64,7 +57,10 @@ def recipe(
       2    it was refused, or no server answers
     """
     # --help must not wait for what HTTP and the catalogue need
-    from muscope.cli.remote import Remote, RemoteError
+    from pydantic import ValidationError
+
+    from muscope.cli.remote import Remote
+    from muscope.connection import ServerError
     from muscope.recipe import NotARecipe, Recipe, export, formats, result_file
     from muscope.recipe import recipe as make
 
@@ -86,7 +82,9 @@ def recipe(
             typer.echo(text, nl=False)
     except OSError as error:
         submitting.refuse(f"{output} cannot be written: {error.strerror}")
-    except (NotARecipe, RemoteError) as error:
+    except ValidationError:
+        submitting.refuse(f"the muscope at {url} is of another version; install the same one here")
+    except (NotARecipe, ServerError) as error:
         submitting.refuse(str(error))
     for warning in found.warnings:
         typer.echo(f"WARNING: {warning}", err=True)

@@ -1,11 +1,11 @@
 """muscope recorder: what recorders have left in the spool."""
 
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-from muscope.cli.submit import DEFAULT_URL, REFUSED_EXIT
+from muscope.cli import submit as submitting
 
 WAITING_EXIT = 1
 
@@ -21,17 +21,8 @@ def root() -> None:
 
 @app.command("flush")
 def flush(
-    url: Annotated[
-        str, typer.Option(help="Address of the server.", envvar="MUSCOPE_URL")
-    ] = DEFAULT_URL,
-    token: Annotated[
-        str,
-        typer.Option(
-            help="Access token; else the one in the data folder.",
-            envvar="MUSCOPE_TOKEN",
-            show_default=False,
-        ),
-    ] = "",
+    url: submitting.Url = submitting.DEFAULT_URL,
+    token: submitting.Token = "",
     spool: Annotated[
         Path | None,
         typer.Option(
@@ -51,17 +42,18 @@ def flush(
     Exit codes:
       0  nothing waits any more
       1  something could not be delivered; what and why is said
-      2  the server's address or token is wrong
+      2  the address of the server is none, or there is no token
     """
     # --help must not wait for pydantic
-    from muscope.client import Client, ServerError
+    from muscope.client import Client
+    from muscope.connection import ServerError
     from muscope.recorder import delivery
-    from muscope.recorder.recorder import spool_folder, token_for
+    from muscope.recorder.environment import spool_folder, token_for
 
     try:
         client = Client(url, token_for(token))
     except (ServerError, ValueError) as error:
-        _refuse(str(error))
+        submitting.refuse(str(error))
     folder = spool_folder(spool)
     done = delivery.flush(folder, client)
     typer.echo(
@@ -69,8 +61,3 @@ def flush(
     )
     if done.waiting or done.refused:
         raise typer.Exit(WAITING_EXIT)
-
-
-def _refuse(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(REFUSED_EXIT)

@@ -55,10 +55,8 @@ def rules(
     Exit code 2: there are no such rules; the sentence says what there is.
     """
     # --help must not wait for rich's tables
-    from rich.console import Console
-
     from muscope.catalogue.rules import Size
-    from muscope.cli import plugging, rule_table
+    from muscope.cli import plugging, rule_table, terminal
     from muscope.cli.rule_table import RuleTable
 
     size = Size(width, depth, base_width, base_depth or depth)
@@ -73,6 +71,6 @@ def rules(
     if as_json:
         typer.echo(json.dumps([table.data() for table in tables], indent=2, ensure_ascii=False))
     elif len(tables) == 2:
-        Console(highlight=False).print(rule_table.difference(*tables))
+        terminal.console().print(rule_table.difference(*tables))
     else:
-        Console(highlight=False).print(tables[0])
+        terminal.console().print(tables[0])

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from muscope.cli import terminal
 from muscope.plan import Plan
 from muscope.reports import formats, html, set_table
 from muscope.reports.html import ReportInput, ReportRun
@@ -41,11 +42,14 @@ def run(spec: StudySpec, planned: Plan, outputs: "Outputs", *, threads: int) -> 
     if outputs.as_json:
         print(json.dumps(_as_data(spec, judged), indent=2, ensure_ascii=False))
     else:
-        Console(width=None if sys.stdout.isatty() else 120).print(Group(*map(view, judged)))
+        terminal.console().print(Group(*map(view, judged)))
     if outputs.csv:
-        outputs.csv.write_text("".join(set_table.as_csv(judged)), encoding="utf-8")
+        with outputs.csv.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(set_table.as_csv(judged))
+        print(f"sets: {outputs.csv}", file=sys.stderr)
     if outputs.report:
         outputs.report.write_text(report(spec, trials, judged), encoding="utf-8")
+        print(f"report: {outputs.report}", file=sys.stderr)
     return 0
 
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from muscope.settings import Settings
 
 REFUSED_EXIT = 1
-SETTING_EXIT = 2
 SCHEMA_EXIT = 3
 
 
@@ -48,6 +47,7 @@ def server(
     """
     # --help must not wait for fastapi and sqlalchemy
     from muscope import access
+    from muscope.cli import configured
     from muscope.storage.schema import SchemaError
 
     # what is imported stays: looking through it for garbage takes a fifth of the start
@@ -58,7 +58,7 @@ def server(
     gc.freeze()
     gc.enable()
 
-    settings = _settings(host, port)
+    settings = configured.settings(host=host, port=port)
     with _bind(settings) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         try:
@@ -69,22 +69,6 @@ def server(
             _refuse(f"{error}.", REFUSED_EXIT)
         typer.echo(f"muscope is at {access.url(settings)}")
         serve(app, listener)
-
-
-def _settings(host: str | None, port: int | None) -> "Settings":
-    # --help must not wait for pydantic
-    from pydantic import ValidationError
-
-    from muscope.settings import Settings
-
-    given = {"host": host, "port": port}
-    try:
-        return Settings().model_copy(update={k: v for k, v in given.items() if v is not None})
-    except ValidationError as error:
-        for fault in error.errors():
-            name = "_".join(("MUSCOPE", *map(str, fault["loc"]))).upper()
-            typer.echo(f"{name}: {fault['msg']}, not {fault['input']!r}.", err=True)
-        raise typer.Exit(SETTING_EXIT) from None
 
 
 def _bind(settings: "Settings") -> "socket.socket":

@@ -1,12 +1,25 @@
 """muscope submit: send a study in a file to a server, and wait for its verdict if asked."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
 
 import typer
 
 if TYPE_CHECKING:
     from muscope.cli.remote import Remote
+
+Url: TypeAlias = Annotated[str, typer.Option(help="Address of the server.", envvar="MUSCOPE_URL")]
+Token: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        help="Access token; else the one in the data folder.",
+        envvar="MUSCOPE_TOKEN",
+        show_default=False,
+    ),
+]
+Wait: TypeAlias = Annotated[
+    bool, typer.Option("--wait/--no-wait", help="Wait for the verdict and print it.")
+]
 
 DEFAULT_URL = "http://127.0.0.1:8765"
 POLL_S = 0.5
@@ -23,20 +36,9 @@ def submit(
         Path,
         typer.Argument(metavar="STUDY.yaml", help="The study as YAML or JSON.", show_default=False),
     ],
-    url: Annotated[
-        str, typer.Option(help="Address of the server.", envvar="MUSCOPE_URL")
-    ] = DEFAULT_URL,
-    token: Annotated[
-        str,
-        typer.Option(
-            help="Access token; else the one in the data folder.",
-            envvar="MUSCOPE_TOKEN",
-            show_default=False,
-        ),
-    ] = "",
-    wait: Annotated[
-        bool, typer.Option("--wait/--no-wait", help="Wait for the verdict and print it.")
-    ] = False,
+    url: Url = DEFAULT_URL,
+    token: Token = "",
+    wait: Wait = False,
 ) -> None:
     """Send a study to a running server, where it queues with the others.
 
@@ -59,7 +61,8 @@ def submit(
     # --help must not wait for pydantic
     from muscope import plan, spec_file
     from muscope.cli import cost, plugging
-    from muscope.cli.remote import Remote, RemoteError
+    from muscope.cli.remote import Remote
+    from muscope.connection import ServerError
     from muscope.spec import LARGEST_GRID, canonical_json
 
     try:
@@ -80,7 +83,7 @@ def submit(
         typer.echo(f"study {created['id']}: {remote.url}{created['url']}")
         if wait:
             raise typer.Exit(wait_for(remote, created["id"]))
-    except (ValueError, RemoteError) as error:
+    except (ValueError, ServerError) as error:
         refuse(str(error))
     except KeyboardInterrupt:
         typer.echo("interrupted; what the server has accepted goes on there", err=True)
@@ -90,39 +93,44 @@ def submit(
 def token_of_the_data_dir() -> str:
     """The access token that a server of this data folder has written."""
     # --help must not wait for pydantic
-    from muscope.settings import Settings
+    from muscope.cli import configured
 
-    file = Settings().token_file
-    if not file.exists():
+    file = configured.settings().token_file
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (FileNotFoundError, NotADirectoryError):
         refuse(
             f"there is no token in {file.parent}; set MUSCOPE_DATA_DIR to the folder of the server "
             "(`make run` keeps it in .muscope of its checkout), or say --token or MUSCOPE_TOKEN"
         )
-    return file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        refuse(f"the token in {file} cannot be read ({error}); say --token or MUSCOPE_TOKEN")
 
 
 def wait_for(remote: "Remote", study_id: str) -> int:
     """Follow a study to its verdict and print it; give the exit code."""
     # --help must not wait for rich
-    from rich.console import Console
-
-    from muscope.cli import joined_view, sweeping
+    from muscope.cli import joined_view, rate_view, searching, terminal
     from muscope.reports import budget_lines
     from muscope.reports.verdict_table import verdict_table
+    from muscope.verdicts.hyperparameters.types import SearchJudgement
     from muscope.verdicts.joined.types import Joined
     from muscope.verdicts.transfer.types import TransferJudgement
     from muscope.verdicts.types import VariantVerdict
 
     state = _follow(remote, study_id)
     found = _final(remote, study_id)
+    console = terminal.console()
     verdicts = [VariantVerdict.model_validate(entry) for entry in found if "cells" in entry]
     if verdicts:
-        Console().print(verdict_table(verdicts))
+        console.print(verdict_table(verdicts))
     for entry in found:
         if "optima" in entry:
-            Console().print(sweeping.table(TransferJudgement.model_validate(entry)))
+            console.print(rate_view.table(TransferJudgement.model_validate(entry)))
+        elif "sets" in entry:
+            console.print(searching.view(SearchJudgement.model_validate(entry)))
     for entry in remote.joined(study_id):
-        Console().print(joined_view.lines(Joined.model_validate(entry)))
+        console.print(joined_view.lines(Joined.model_validate(entry)))
     if taken := remote.budget(study_id):
         typer.echo(f"budget: {budget_lines.taken(taken)}")
     typer.echo(f"study {study_id} is {state}")

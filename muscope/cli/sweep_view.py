@@ -29,7 +29,7 @@ class SweepView:
         self._begun: set[Place] = set()
         self._started_at = self._bundle_at = time.monotonic()
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TaskProgressColumn(),
             TimeElapsedColumn(),
@@ -41,7 +41,7 @@ class SweepView:
 
     def __enter__(self) -> Self:
         self._bar.start()
-        self._console.print(f"time: {formats.about(self.left_s)} here", highlight=False)
+        self._console.print(f"time: {formats.about(self.left_s)} here", soft_wrap=True)
         return self
 
     def __exit__(
@@ -70,7 +70,7 @@ class SweepView:
         self._asked[-1] = Asked(run, members, (step + 1) / (run.steps + 1), seconds)
         words = f"{place(run)} · {formats.plural(members, 'run')}"
         if is_last:
-            self._console.print(f"{words} · done · {self._left()}", highlight=False)
+            self._console.print(f"{words} · done · {self._left()}", soft_wrap=True)
         elif self._console.is_terminal:
             spent, left = time.monotonic() - self._started_at, self.left_s
             done = spent / (spent + left) if left else 1.0

@@ -5,23 +5,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from muscope.cli.rate_view import table
+from muscope.cli import terminal
 from muscope.cli.sweep_view import SweepView, machine
-from muscope.plan import Plan
 from muscope.spec import StudySpec
 from muscope.verdicts.transfer.types import TransferJudgement
 
 if TYPE_CHECKING:
     from muscope.verdicts.transfer.losses import Trial
-
-__all__ = ["judged", "swept", "table", "trained"]
-
-
-def swept(spec: StudySpec, planned: Plan, *, threads: int) -> tuple[TransferJudgement, ...]:
-    """Train a learning-rate study here, with its progress on stderr, and judge it."""
-    return judged(spec, trained(spec, threads=threads))
 
 
 def trained(spec: StudySpec, *, threads: int) -> "Sequence[Trial]":
@@ -32,7 +22,7 @@ def trained(spec: StudySpec, *, threads: int) -> "Sequence[Trial]":
 
     engine.set_threads(threads)
     known: Sequence[Trial] = ()
-    with SweepView(spec, machine(threads), Console(file=sys.stderr, soft_wrap=True)) as view:
+    with SweepView(spec, machine(threads), terminal.console(sys.stderr)) as view:
         for _, trials in in_process.sweep(spec, view.step):
             known = trials
     return known

@@ -22,7 +22,7 @@ class TrainingView:
         self._bundles, self._console = planned.bundles, console
         self._stages, self._before = 0, 0.0
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TaskProgressColumn(),
             TimeElapsedColumn(),
@@ -48,7 +48,7 @@ class TrainingView:
 
     def say(self, words: str) -> None:
         """Print a line that stays."""
-        self._console.print(words, highlight=False, soft_wrap=True)
+        self._console.print(words, soft_wrap=True)
 
     def stage(self, bundles: tuple[PlannedBundle, ...]) -> None:
         """Go on with the bundles of the next stage; the bar is as long as all that may come."""

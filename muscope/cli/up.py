@@ -56,16 +56,13 @@ def up(
       2  nothing could be started; a sentence says why
     """
     # --help must not wait for pydantic and SQLAlchemy
-    from muscope.cli import house
+    from muscope.cli import configured, house
     from muscope.cli.preflight import Refusal
-    from muscope.settings import Settings
 
     if leave and demo is False:
         raise typer.BadParameter("--exit waits for the demo, so it does not go with --no-demo")
-    given = {"host": host, "port": port, "data_dir": data_dir and data_dir.absolute()}
-    settings = Settings().model_copy(
-        update={name: value for name, value in given.items() if value is not None}
-    )
+    folder = data_dir and data_dir.absolute()
+    settings = configured.settings(host=host, port=port, data_dir=folder)
     try:
         code = house.run(settings, demo=True if leave else demo, leave=leave)
     except Refusal as refusal:

@@ -26,18 +26,18 @@ def worker(
     Exit codes:
       0  it was stopped
       1  the disk of the database is full
+      2  a setting cannot be used
       3  there is no database, or not one for this version
     """
     # --help must not wait for Celery and SQLAlchemy
-    from muscope.cli import log
-    from muscope.settings import Settings
+    from muscope.cli import configured, log
     from muscope.storage.disk import DiskFull
     from muscope.storage.schema import SchemaError
     from muscope_worker import app
 
     log.to_stderr()
     try:
-        raise typer.Exit(app.run(Settings(), name=name))
+        raise typer.Exit(app.run(configured.settings(), name=name))
     except SchemaError as error:
         typer.echo(f"muscope worker: {error}", err=True)
         raise typer.Exit(3) from error

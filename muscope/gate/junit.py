@@ -8,10 +8,12 @@ not judged is not passed. A size that could not be run is an error.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
+
+from pydantic import JsonValue
 
 from muscope.gate import sentences
 from muscope.gate.checked import Checked
@@ -33,7 +35,8 @@ def render(checked: Checked, at: datetime | None = None) -> str:
     seconds = checked.seconds / max(1, len(checked.verdicts) + len(checked.transfers))
     for verdict in checked.verdicts:
         suite = SubElement(root, "testsuite", name=_clean(verdict.label), timestamp=moment)
-        _properties(suite, checked, verdict)
+        grid, power = sentences.of_grid(verdict), sentences.power(verdict)
+        _properties(suite, {**checked.settings, "grid": grid, "power": power})
         _cases(suite, checked, verdict, seconds)
         _count(suite, seconds)
     for judged in checked.transfers:
@@ -50,10 +53,9 @@ def render(checked: Checked, at: datetime | None = None) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
 
 
-def _properties(suite: Element, checked: Checked, verdict: VariantVerdict) -> None:
+def _properties(suite: Element, said: Mapping[str, JsonValue]) -> None:
     held = SubElement(suite, "properties")
-    said = {"grid": sentences.of_grid(verdict), "power": sentences.power(verdict)}
-    for name, value in {**checked.settings, **said}.items():
+    for name, value in said.items():
         if isinstance(value, str | int | float) and value != "":
             SubElement(held, "property", name=name, value=_clean(str(value)))
 
@@ -73,10 +75,7 @@ def _rate_cases(
     suite: Element, checked: Checked, judged: TransferJudgement, seconds: float
 ) -> None:
     """A case for the learning rate as a whole, and one for its optimum at every place."""
-    held = SubElement(suite, "properties")
-    for name, value in checked.settings.items():
-        if isinstance(value, str | int | float) and value != "":
-            SubElement(held, "property", name=name, value=_clean(str(value)))
+    _properties(suite, checked.settings)
     word, is_open = judged.verdict, TransferVerdict.NOT_BRACKETED.value
     reasons = [one for one in checked.joined if one.variant == judged.variant]
     whole = _case(suite, judged.label, "learning rate", seconds)

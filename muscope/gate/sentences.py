@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from muscope.gate.policy import Policy, judged_tensors
 from muscope.reports import formats
 from muscope.verdicts.baseline import Comparison, KeptSlope, Move
-from muscope.verdicts.diagnosis.types import Suspect
 from muscope.verdicts.joined.types import Joined
 from muscope.verdicts.transfer.types import TransferJudgement, WidthOptimum
 from muscope.verdicts.transfer.words import at
@@ -77,11 +76,6 @@ def of_failures(verdict: VariantVerdict, policy: Policy) -> Iterator[str]:
     rows.sort(key=lambda row: (row[1].verdict is not verdict.verdict, -row[1].size()))
     for number, tensor, cell in rows:
         yield f"{found[number]} {of_tensor(tensor, cell, verdict.confidence)}"
-
-
-def of_suspects(verdict: VariantVerdict) -> tuple[Suspect, ...]:
-    """The suspects of a diagnosis, none where there is none."""
-    return verdict.diagnosis.suspects if verdict.diagnosis else ()
 
 
 def of_diagnosis(verdict: VariantVerdict) -> Iterator[str]:

@@ -7,7 +7,7 @@ a fault when it is next written: up to a tenth of a step (docs/benchmarks.md).
 import ctypes
 import sys
 
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 _NEVER = 2**31 - 1
 
 
@@ -19,3 +19,4 @@ def keep_freed() -> None:
     if mallopt is not None:
         mallopt(_TRIM_THRESHOLD, _NEVER)
         mallopt(_MMAP_MAX, 0)
+        mallopt(_ARENA_MAX, 1)  # threads would have arenas of 64 MiB, which are given back

@@ -4,6 +4,7 @@ What is written is the memory of the tensors, each piece once, and how each tens
 and products of the same numbers in another layout round differently. A digest covers all of it.
 """
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -16,6 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from muscope.lab import environment
+from muscope.lab.ensemble import is_out_of_memory
 from muscope.lab.environment import device
 from muscope.lab.snapshot import Columns, Snapshot, StackState, Waiting
 from muscope.vocabulary import Statistic, TensorKind
@@ -150,7 +153,10 @@ def note(path: Path) -> str:
 
 
 def read(path: Path) -> Snapshot:
-    """The snapshot of a file, on the device; raise Unusable where it is not whole."""
+    """The snapshot of a file, on the device; raise Unusable where it is not whole.
+
+    Where memory does not last, torch's own error comes through.
+    """
     told = _told(path)
     try:
         header = _Header.model_validate_json(told["header"])
@@ -164,7 +170,9 @@ def read(path: Path) -> Snapshot:
         raise Unusable(f"it cannot be read: {error}") from error
     except ValidationError as error:
         raise Unusable(f"its header has {error.error_count()} faults") from error
-    except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except (IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+        if is_out_of_memory(error):  # which says nothing against the file
+            raise
         raise Unusable(f"its header does not fit its numbers: {error}") from error
 
 
@@ -256,5 +264,8 @@ def _snapshot(header: _Header, pieces: Sequence[Tensor]) -> Snapshot:
 
 def _tensor(view: _View, pieces: Sequence[Tensor]) -> Tensor:
     piece, dtype = pieces[view.piece], _TYPES[view.type]
+    # what repeats a piece is as large as what training made of it
+    if math.prod(view.shape) * dtype.itemsize > environment.describe().memory_bytes:
+        raise ValueError(f"a tensor of shape {view.shape} is larger than this machine's memory")
     whole = piece[: piece.numel() - piece.numel() % dtype.itemsize].view(dtype)
     return whole.as_strided(view.shape, view.strides, view.offset)

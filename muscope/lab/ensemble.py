@@ -1,26 +1,22 @@
 """The stacks of a bundle: halved when memory runs out, and without members that are lost."""
 
 import logging
-import math
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import torch
 
-from muscope.costs import BYTES_PER_FLOAT
-from muscope.lab import feed, sharing, snapshot
+from muscope import costs
+from muscope.lab import feed, sharing, side_by_side, snapshot
 from muscope.lab.environment import device
 from muscope.lab.models import build
 from muscope.lab.models.model import Model
 from muscope.lab.snapshot import Snapshot, StackState
 from muscope.lab.stack import Outcome, Stack
-from muscope.plan import activations, weights
 from muscope.spec import RunSpec
 
 log = logging.getLogger(__name__)
-
-CPU_STACK_BYTES = 128 * 2**20
-"""Weights and activations of a stack on a CPU: larger ones run slower, as measured on 2 cores."""
 
 Result = TypeVar("Result")
 
@@ -84,17 +80,27 @@ class Ensemble:
 
     def _of_all(self, work: Callable[[Stack], Result]) -> list[tuple[list[int], Result]]:
         """What the work gives each stack, and the places it stands for."""
-        waiting, done, parts = list(self._stacks), [], []
-        while waiting:
-            stack = waiting.pop(0)
-            found = _if_memory_lasts(work, stack)
-            if found is None:
-                waiting[:0] = stack.halves()
-            else:
-                done.append(stack)
-                parts.append((stack.places, found))
-        self._stacks = done
-        return parts
+        self._stacks, parts = _all_done(work, self._stacks)
+        return [(stack.places, part) for stack, part in zip(self._stacks, parts, strict=True)]
+
+
+def _all_done(
+    work: Callable[[Stack], Result], stacks: Sequence[Stack]
+) -> tuple[list[Stack], list[Result]]:
+    """The stacks with what the work gave each: those that lacked memory in halves, one by one."""
+    done, results = list[Stack](), list[Result]()
+    for stack, found in zip(
+        stacks, side_by_side.each(partial(_if_memory_lasts, work), stacks), strict=True
+    ):
+        if found is not None:
+            done.append(stack)
+            results.append(found)
+        else:
+            for half in stack.halves():
+                halves, parts = _all_done(work, [half])
+                done += halves
+                results += parts
+    return done, results
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -130,7 +136,7 @@ def _stacks(members: Sequence[RunSpec]) -> list[Stack]:
     size, model, source = _stack_size(members), _model(members[0]), feed.Source(members[0])
     order = sharing.alike_together(sharing.starts(members, sharing.scales(members)))
     groups = [order[first : first + size] for first in range(0, len(order), size)]
-    return [Stack(model, source, members, places) for places in groups]
+    return side_by_side.each(partial(Stack, model, source, members), groups)
 
 
 def _resumed(members: Sequence[RunSpec], start: Snapshot) -> list[Stack]:
@@ -149,20 +155,7 @@ def _model(run: RunSpec) -> Model:
 
 
 def _stack_size(members: Sequence[RunSpec]) -> int:
-    """How many members are stepped together: all of them on a GPU, what stays fast on a CPU.
-
-    There every thread takes matrices of whole members: of three on two threads one waits.
-    """
+    """How many members are stepped together: all of them on a GPU, what stays fast on a CPU."""
     if device().type == "cuda":
         return len(members)
-    run = members[0]
-    batch_size = run.model.batch_size
-    elements = sum(weight.parameters for weight in weights(run)) + sum(
-        entry.elements_per_example * batch_size for entry in activations(run)
-    )
-    most = max(1, CPU_STACK_BYTES // (BYTES_PER_FLOAT * elements))
-    threads = torch.get_num_threads()
-    each = threads if threads < 2 * most else 1
-    most = each * math.ceil(most / each)
-    even = math.ceil(len(members) / math.ceil(len(members) / most))
-    return each * math.ceil(even / each)
+    return costs.stack_size(members[0], len(members), torch.get_num_threads())

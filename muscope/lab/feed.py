@@ -1,6 +1,7 @@
 """Which batch each member of a stack sees at which step."""
 
 from collections.abc import Iterator, Sequence
+from threading import Lock
 
 import torch
 
@@ -18,14 +19,16 @@ class Source:
         self.model = run.model
         self.fixed = None if run.batches == "fresh" else _on_device(data.batch(self.model))
         self._step, self._fresh = -1, dict[int, Batch]()
+        self._lock = Lock()
 
     def fresh(self, step: int, seed: int) -> Batch:
         """The batch of a step, in the order that a seed decides."""
-        if step != self._step:
-            self._step, self._fresh = step, {}
-        if seed not in self._fresh:
-            self._fresh[seed] = data.fresh(self.model, step=step, seed=seed)
-        return self._fresh[seed]
+        with self._lock:
+            if step != self._step:
+                self._step, self._fresh = step, {}
+            if seed not in self._fresh:
+                self._fresh[seed] = data.fresh(self.model, step=step, seed=seed)
+            return self._fresh[seed]
 
 
 class Feed:

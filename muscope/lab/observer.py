@@ -4,26 +4,21 @@ Everything is reduced on the device to columns (members,); nothing crosses to th
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import partial
 
 import torch
 from torch import Tensor
-from torch.func import vmap
 
 from muscope.catalogue import WeightEntry, WeightKind
 from muscope.catalogue.statistics import STATISTICS as STATISTICS_OF_PLUGINS
 from muscope.lab import precision, probes
+from muscope.lab.effects import Effects, Moved
 from muscope.lab.members import Chosen, of_tensors
-from muscope.lab.models.operators import product
 from muscope.lab.probes import Reading
 from muscope.lab.spectra import Matrix, Spectra
 from muscope.recording import SINCE_START, STATISTICS, Record
-from muscope.vocabulary import Role, Statistic, TensorKind
-
-POSITIONS = "embedding.position"
-"""The table of a transformer that learns its positions."""
+from muscope.vocabulary import Statistic, TensorKind
 
 Tensors = Mapping[str, Tensor]
 """By name; the leading dimension of each tensor counts the members."""
@@ -44,7 +39,11 @@ class Seen:
 
 
 class Observer:
-    """Compares every step with the first one and with the one before it."""
+    """Compares every step with the first one and with the one before it.
+
+    `leveled` names weights whose updates have nearly equal singular values, as Muon's: the largest
+    is then searched longer.
+    """
 
     def __init__(
         self,
@@ -52,18 +51,19 @@ class Observer:
         entries: Mapping[str, WeightEntry],
         multipliers: Mapping[str, Tensor],
         plugged: Sequence[str] = (),
+        leveled: Collection[str] = (),
     ) -> None:
-        self._plugged = tuple(plugged)
+        self._plugged, self._leveled = tuple(plugged), frozenset(leveled)
         self._record = record
         self._entries, self._multipliers = entries, multipliers
-        self._contributing_vectors = _contributing_vectors(entries)
+        self._effects = Effects(entries)
         self._spectra = Spectra()
         self._first: Seen | None = None
         self._is_at_start = True
         self._before: Tensors = {}
         self._updates: dict[str, probes.Sizes] = {}
-        self._drifted: _Drift | None = None
-        self._first_rms: dict[str, Tensor] = {}
+        self._whole_updates: dict[str, Tensor] = {}
+        self._follows = True
 
     @property
     def needs_gradients(self) -> bool:
@@ -84,7 +84,7 @@ class Observer:
     def select(self, chosen: Chosen) -> "Observer":
         """An observer of these members, which has seen of them what this one has."""
         multipliers = of_tensors(self._multipliers, chosen)
-        found = Observer(self._record, self._entries, multipliers, self._plugged)
+        found = self._alike(multipliers)
         found._is_at_start = self._is_at_start
         found._before = of_tensors(self._before, chosen)
         found._spectra = self._spectra.select(chosen)
@@ -104,7 +104,7 @@ class Observer:
 
     def resumed(self, multipliers: Mapping[str, Tensor], kept: Tensors) -> "Observer":
         """An observer of the same weights, after an update, that has seen what another kept."""
-        found = Observer(self._record, self._entries, multipliers, self._plugged)
+        found = self._alike(multipliers)
         found._is_at_start = False
         found._before = _under("before/", kept)
         found._spectra = Spectra.resumed(_under("directions/", kept))
@@ -112,8 +112,16 @@ class Observer:
         found._first = Seen(**first) if any(first.values()) else None
         return found
 
-    def observe(self, seen: Seen) -> tuple[Reading, ...]:
-        """The statistics of a step, in the order of `plan.tensors`."""
+    def _alike(self, multipliers: Mapping[str, Tensor]) -> "Observer":
+        """One of the same weights that has seen nothing."""
+        return Observer(self._record, self._entries, multipliers, self._plugged, self._leveled)
+
+    def observe(self, seen: Seen, *, follows: bool = True) -> tuple[Reading, ...]:
+        """The statistics of a step, in the order of `plan.tensors`.
+
+        `follows` says whether the step before was observed too: searches are shorter then.
+        """
+        self._follows = follows
         left_out = SINCE_START if self._is_at_start else ()
         first = self._first or self._kept(seen)
         readings = tuple(
@@ -124,7 +132,8 @@ class Observer:
             )
         )
         readings += tuple(self._of_plugins(seen))
-        self._drifted = None
+        self._effects.forget_inputs()
+        self._updates, self._whole_updates = {}, {}
         self._first = first  # a step that failed is observed again, as the first if it was
         return readings
 
@@ -179,16 +188,42 @@ class Observer:
         if wanted and not has_effects and _SPECTRAL.isdisjoint(wanted):
             yield from self._of_weights_and_updates(now, first, wanted)
             return
-        # What effects need, how far a weight moved, holds its change.
-        of_weight = tuple(name for name in wanted if not (has_effects and name is Statistic.CHANGE))
         found: dict[str, dict[Statistic, Tensor]] = {}
+        effects: dict[str, dict[Statistic, Tensor]] = {}
         for name, values in now.weights.items():
-            found[name] = probes.sizes(values, first.weights[name], of_weight)
-            found[name] |= _lost(kind, values, wanted, found[name])
+            if has_effects:
+                found[name], effects[name] = self._with_effects(name, now, first, wanted)
+            else:
+                found[name] = probes.sizes(values, first.weights[name], wanted)
+        lost = _lost(kind, now.weights, wanted, found)
         spectral = self._spectral(kind, now.weights, found, wanted)
-        for name in now.weights:
-            effects = self._effects(name, now, first, wanted) if has_effects else {}
-            yield probes.reading(kind, name, found[name] | spectral.get(name, {}) | effects)
+        for name, of in found.items():
+            others = lost[name] | spectral.get(name, {}) | effects.get(name, {})
+            yield probes.reading(kind, name, of | others)
+
+    def _with_effects(
+        self, name: str, now: Seen, first: Seen, wanted: tuple[Statistic, ...]
+    ) -> tuple[dict[Statistic, Tensor], dict[Statistic, Tensor]]:
+        """The sizes of a weight, and what its way since the start does; its update on the way."""
+        # How far it moved holds its change.
+        of_weight = tuple(one for one in wanted if one is not Statistic.CHANGE)
+        of_update = STATISTICS[self._record].get(TensorKind.UPDATE, ())
+        weight, start = now.weights[name], first.weights[name]
+        if name in self._before:
+            read = probes.sized_with_moves(
+                weight, (start, self._before[name]), (of_weight, of_update)
+            )
+            self._updates[name], self._whole_updates[name] = read.update_sizes, read.update
+            found, moved = read.sizes.by_name(), Moved(start, read.moved, read.moved_sizes)
+        else:
+            found, values = probes.sizes(weight, start, of_weight), weight - start
+            moved = Moved(start, values, probes.sizes_of(values))
+        inputs = (first.inputs[name], now.inputs[name]) if name in now.inputs else None
+        effects = self._effects.of(name, moved, inputs, alignments=Statistic.ALIGN_W in wanted)
+        if Statistic.CONTRIBUTION in effects:
+            size = self._effective(name, effects[Statistic.CONTRIBUTION])
+            effects[Statistic.CONTRIBUTION] = size
+        return found, {Statistic.CHANGE: moved.sizes[Statistic.L1]} | effects
 
     def _of_weights_and_updates(
         self, now: Seen, first: Seen, wanted: tuple[Statistic, ...]
@@ -212,8 +247,18 @@ class Observer:
             for name, found in self._updates.items():
                 yield found.reading(kind, name)
             return
-        updates = {name: now.weights[name] - before for name, before in self._before.items()}
-        sizes = {name: probes.sizes(update, update, wanted) for name, update in updates.items()}
+        updates = {
+            name: self._whole_updates[name]
+            if name in self._whole_updates
+            else now.weights[name] - before
+            for name, before in self._before.items()
+        }
+        sizes = {
+            name: self._updates[name].by_name()
+            if name in self._updates
+            else probes.sizes(update, update, wanted)
+            for name, update in updates.items()
+        }
         spectral = self._spectral(kind, updates, sizes, wanted)
         for name, of in sizes.items():
             yield probes.reading(kind, name, of | spectral.get(name, {}))
@@ -235,54 +280,12 @@ class Observer:
                 known = {**sizes[name], **probes.sizes(values, values, lacking)}
                 scales = (known[one] for one in _SCALES)
                 matrices.append(Matrix(self._entries[name], values, *scales))
+        leveled = self._leveled if kind is TensorKind.UPDATE else ()
+        far = leveled if self._follows else tensors.keys()
         return {
             name: of | {Statistic.SPECTRAL: self._effective(name, of[Statistic.SPECTRAL])}
-            for name, of in self._spectra.statistics(kind, matrices).items()
+            for name, of in self._spectra.statistics(kind, matrices, far).items()
         }
-
-    def _effects(
-        self, name: str, now: Seen, first: Seen, wanted: tuple[Statistic, ...]
-    ) -> dict[Statistic, Tensor]:
-        """What W_t - W_0 makes of the input at step 0, and how well factors align (facts 4, 6)."""
-        entry = self._entries[name]
-        moved = now.weights[name] - first.weights[name]
-        size = probes.sizes(moved, moved, (Statistic.L1, Statistic.RMS))
-        change = {Statistic.CHANGE: size[Statistic.L1]}
-        if name in self._contributing_vectors:
-            contribution = self._effective(name, size[Statistic.L1])
-            return change | {Statistic.CONTRIBUTION: contribution}
-        if name not in now.inputs:
-            return change
-        apply = vmap(partial(product, entry))
-        start = _wide(first.inputs[name])
-        frozen = apply(moved, start)  # (members, n, fan_out)
-        sizes = probes.sizes(frozen, frozen, (Statistic.L1, Statistic.RMS))
-        found = change | {Statistic.CONTRIBUTION: self._effective(name, sizes[Statistic.L1])}
-        # One-hot inputs have nothing to align with.
-        if Statistic.ALIGN_W not in wanted or entry.kind is WeightKind.TABLE or entry.fan_in == 1:
-            return found
-        drift = self._drift(start, _wide(now.inputs[name]))
-        weight, of_moved = first.weights[name], size[Statistic.RMS]
-        if name not in self._first_rms:
-            self._first_rms[name] = probes.rms(weight)
-        if _is_cheaper_by_squares(entry, drift.values):
-            of_outputs = (_rms_of_product(factor, drift) for factor in (weight, moved))
-        else:
-            of_outputs = (probes.rms(apply(factor, drift.values)) for factor in (weight, moved))
-        align = partial(_alignment, math.log(entry.fan_in))
-        return found | {
-            Statistic.ALIGN_W: align(sizes[Statistic.RMS], of_moved, drift.of_start),
-            Statistic.ALIGN_X: align(next(of_outputs), self._first_rms[name], drift.size),
-            Statistic.ALIGN_WX: align(next(of_outputs), of_moved, drift.size),
-        }
-
-    def _drift(self, start: Tensor, now: Tensor) -> "_Drift":
-        """What became of an input; queries, keys and values ask one after the other for theirs."""
-        at = (now.data_ptr(), now.shape, now.stride())
-        if self._drifted is None or self._drifted.at != at:
-            values = now - start
-            self._drifted = _Drift(at, values, probes.rms(values), probes.rms(start))
-        return self._drifted
 
     def _effective(self, name: str, size: Tensor) -> Tensor:
         """The size of A W from that of W; what is 1 for every member has no multiplier."""
@@ -293,88 +296,34 @@ def _under(path: str, kept: Tensors) -> dict[str, Tensor]:
     return {name.removeprefix(path): of for name, of in kept.items() if name.startswith(path)}
 
 
-def _contributing_vectors(entries: Mapping[str, WeightEntry]) -> frozenset[str]:
-    """Biases and gains, but not a bias that all keys share: softmax does not see it.
-
-    Its gradient is rounding, of which Adam makes whole steps. Rotations tell keys apart; where
-    positions are learned nothing does.
-    """
-    shared = POSITIONS in entries
-    return frozenset(
-        name
-        for name, entry in entries.items()
-        if entry.role is Role.VECTOR and not (shared and _is_bias_of_keys(entry))
-    )
-
-
-def _is_bias_of_keys(entry: WeightEntry) -> bool:
-    return entry.kind is WeightKind.BIAS and entry.part == "attention.k"
-
-
-@dataclass(slots=True)
-class _Drift:
-    """x_t - x_0 of an input that lies at an address, its RMS, and that of x_0."""
-
-    at: tuple[object, ...]
-    values: Tensor
-    size: Tensor
-    of_start: Tensor
-    squares: Tensor | None = None
-
-
-def _is_cheaper_by_squares(entry: WeightEntry, inputs: Tensor) -> bool:
-    """Whether x^T x and W (x^T x) of two W take fewer operations than W x of both."""
-    if entry.kind is WeightKind.CONVOLUTION:
-        return False
-    rows, fan_in, fan_out = inputs[0].numel() // entry.fan_in, entry.fan_in, entry.fan_out
-    return fan_in * (rows + 2 * fan_out) < 2 * rows * fan_out
-
-
-def _rms_of_product(weight: Tensor, drift: _Drift) -> Tensor:
-    """RMS(W x) without W x: its squares add up to the trace of W (x^T x) W^T."""
-    rows = drift.values.flatten(1, -2)
-    if drift.squares is None:
-        drift.squares = rows.mT @ rows  # (members, fan_in, fan_in)
-    # The sum of both factors' products: each is of the size of the result, so float32 is enough.
-    sums: Tensor = torch.linalg.vecdot((weight @ drift.squares).flatten(1), weight.flatten(1))
-    return (sums.double() / (rows.shape[1] * weight.shape[1])).clamp(min=0.0).sqrt()
-
-
-def _alignment(log_fan_in: float, outputs: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
-    """log_{fan_in}(RMS(W x) / (RMS(W) RMS(x))): 1/2 independent, 1 aligned (facts 6).
-
-    Not finite where a factor is exactly zero.
-    """
-    return (outputs / (weight * inputs)).log() / log_fan_in
-
-
-def _wide(inputs: Tensor) -> Tensor:
-    """Inputs of lower precision as float32, which weights are; indices as they are."""
-    return inputs.float() if inputs.is_floating_point() else inputs
-
-
 def _of_sizes(
     kind: TensorKind, now: Tensors, first: Tensors, wanted: tuple[Statistic, ...]
 ) -> Iterator[Reading]:
-    for name, values in now.items():
-        if Statistic.UNDERFLOW not in wanted:
-            yield probes.sized(values, first[name], wanted).reading(kind, name)
-            continue
-        found = probes.sizes(values, first[name], wanted)
-        yield probes.reading(kind, name, found | _lost(kind, values, wanted, found))
+    found = {name: probes.sized(values, first[name], wanted) for name, values in now.items()}
+    if Statistic.UNDERFLOW not in wanted:
+        yield from (of.reading(kind, name) for name, of in found.items())
+        return
+    sizes = {name: of.by_name() for name, of in found.items()}
+    lost = _lost(kind, now, wanted, sizes)
+    for name, of in sizes.items():
+        yield probes.reading(kind, name, of | lost[name])
 
 
 def _lost(
     kind: TensorKind,
-    values: Tensor,
+    tensors: Tensors,
     wanted: tuple[Statistic, ...],
-    found: Mapping[Statistic, Tensor],
-) -> dict[Statistic, Tensor]:
+    found: Mapping[str, Mapping[Statistic, Tensor]],
+) -> dict[str, dict[Statistic, Tensor]]:
     """The fractions that a format loses; nan where a number is, as all else that is found there."""
-    if Statistic.UNDERFLOW not in wanted:
-        return {}
-    largest = found[Statistic.MAX_ABS]
+    if Statistic.UNDERFLOW not in wanted or not tensors:
+        return {name: {} for name in tensors}
+    largest = torch.stack([found[name][Statistic.MAX_ABS] for name in tensors])
+    fractions = {
+        statistic: torch.where(largest.isnan(), math.nan, of)
+        for statistic, of in precision.lost(kind, list(tensors.values()), largest).items()
+    }
     return {
-        name: torch.where(largest.isnan(), math.nan, fraction)
-        for name, fraction in precision.lost(kind, values, wanted, largest).items()
+        name: {statistic: of[place] for statistic, of in fractions.items()}
+        for place, name in enumerate(tensors)
     }

@@ -91,5 +91,4 @@ def _size(run: RunSpec) -> Size:
 
 
 def _choice(run: RunSpec) -> Choice:
-    parametrization = run.parametrization
-    return Choice(parametrization.name, parametrization.options, parametrization.fault)
+    return run.parametrization.choice

@@ -13,6 +13,7 @@ feed-forward's last matrix, and the readout's weight (docs/facts.md 6). Nothing 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -77,25 +78,30 @@ def underflow(values: Tensor, to: Format) -> Tensor:
     return _fraction(values, rounded_away - zeros, zeros)
 
 
-def lost(
-    kind: TensorKind, values: Tensor, wanted: Sequence[Statistic], largest: Tensor
-) -> dict[Statistic, Tensor]:
-    """Of the statistics of a tensor those two that its kind's format decides, each (members,).
+def lost(kind: TensorKind, tensors: Sequence[Tensor], largest: Tensor) -> dict[Statistic, Tensor]:
+    """Of several tensors the two fractions that their kind's format decides: (tensors, members).
 
-    `largest` is max |x| of every member: a CPU counts no overflow where there is none.
+    `largest` is max |x| of each: a CPU counts no overflow where there is none. Of what holds a nan
+    they mean nothing.
     """
-    if Statistic.UNDERFLOW not in wanted:
-        return {}
     to = FORMATS[kind]
-    if values.device.type == "cpu" and bool((largest <= to.largest).all()):
-        rounded_away, zeros = probes.counts(values, (_tiny(to), _ZERO))
-        beyond = torch.zeros_like(zeros)
-    else:
-        rounded_away, beyond, zeros = probes.counts(values, (_tiny(to), _beyond(to), _ZERO))
+    elements = _lengths(tuple(of[0].numel() for of in tensors), largest.device)
+    has_none_beyond = tensors[0].device.type == "cpu" and bool((largest <= to.largest).all())
+    borders = (_ZERO, _tiny(to), *(() if has_none_beyond else (_within(to),)))
+    counted = torch.stack([torch.stack(probes.counts(of, borders)) for of in tensors])
+    zeros, rounded_away = counted[:, 0], counted[:, 1]
+    beyond = torch.zeros_like(zeros) if has_none_beyond else elements - counted[:, 2]
+    present = (elements - zeros).clamp(min=1.0)
     return {
-        Statistic.UNDERFLOW: _fraction(values, rounded_away - zeros, zeros),
-        Statistic.OVERFLOW: _fraction(values, beyond, zeros),
+        Statistic.UNDERFLOW: (rounded_away - zeros) / present,
+        Statistic.OVERFLOW: beyond / present,
     }
+
+
+@lru_cache(maxsize=1024)
+def _lengths(elements: tuple[int, ...], device: torch.device) -> Tensor:
+    """As a column; made once, for a GPU waits for what comes from the host."""
+    return torch.tensor(elements, dtype=torch.float64, device=device)[:, None]
 
 
 _ZERO: Comparison = (torch.le, 0.0)
@@ -103,6 +109,10 @@ _ZERO: Comparison = (torch.le, 0.0)
 
 def _tiny(to: Format) -> Comparison:
     return torch.le, to.smallest / 2
+
+
+def _within(to: Format) -> Comparison:
+    return torch.le, to.largest
 
 
 def _beyond(to: Format) -> Comparison:

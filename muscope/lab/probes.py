@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, lru_cache
+from types import ModuleType
 from typing import NamedTuple, TypeAlias
 
 import torch
@@ -51,28 +52,33 @@ class Reading(NamedTuple):
     plugged: tuple[str, ...] = ()
 
 
-_SUMS: ContextVar[Callable[..., Tensor | None] | None] = ContextVar("sums", default=None)
+_LOOPS: ContextVar[ModuleType | None] = ContextVar("loops", default=None)
 
 
 @contextmanager
 def at_once() -> Iterator[None]:
     """Within it a CPU reads a tensor once for all sizes, if numba is there."""
-    token = _SUMS.set(_fused_sums())
+    token = _LOOPS.set(_fused())
     try:
         yield
     finally:
-        _SUMS.reset(token)
+        _LOOPS.reset(token)
+
+
+def is_at_once() -> bool:
+    """Whether loops of our own are there, which are compiled by now."""
+    return _LOOPS.get() is not None
 
 
 @cache
-def _fused_sums() -> Callable[..., Tensor | None] | None:
+def _fused() -> ModuleType | None:
     try:
         # it takes half a second, which the short would not win back
         from muscope.lab import fused
     except ImportError as error:
         log.warning("statistics are read by PyTorch alone, which takes longer: %s", error)
         return None
-    return fused.sums
+    return fused
 
 
 def sizes(now: Tensor, first: Tensor, statistics: Sequence[Statistic]) -> dict[Statistic, Tensor]:
@@ -80,8 +86,7 @@ def sizes(now: Tensor, first: Tensor, statistics: Sequence[Statistic]) -> dict[S
 
     Tensors of lower precision are measured in float32: sums of theirs would round to their digits.
     """
-    measured = sized(now, first, statistics)
-    return dict(zip(measured.statistics, measured.values, strict=True))
+    return sized(now, first, statistics).by_name()
 
 
 class Sizes(NamedTuple):
@@ -94,6 +99,10 @@ class Sizes(NamedTuple):
         """The same numbers as columns."""
         return Reading(kind, tensor, self.statistics, self.values.T)
 
+    def by_name(self) -> dict[Statistic, Tensor]:
+        """Each (members,)."""
+        return dict(zip(self.statistics, self.values, strict=True))
+
 
 def sized(now: Tensor, first: Tensor, statistics: Sequence[Statistic]) -> Sizes:
     """Of these statistics the sizes and the change since `first`, together."""
@@ -101,8 +110,7 @@ def sized(now: Tensor, first: Tensor, statistics: Sequence[Statistic]) -> Sizes:
     if not wanted:
         return Sizes((), torch.empty(0, len(now), dtype=torch.float64, device=now.device))
     tensors = (now, first) if Statistic.CHANGE in wanted else (now,)
-    read = _read_at_once(now, tensors[-1]) if len(wanted) > 1 else None  # one alone is no faster
-    if read is not None:
+    if (read := _read_at_once(now, tensors[-1])) is not None:
         return Sizes(wanted, _scaled(wanted, _rows(wanted, read), now))
     found = [torch.stack(_of_piece(wanted, *piece)) for piece in _pieces(*tensors)]
     return Sizes(wanted, _measured(wanted, found, now))
@@ -116,8 +124,7 @@ def sized_with_update(
     `others` are the first and the one before, `wanted` the statistics of both. Reading is what
     takes time, and what is in the cache is read for both.
     """
-    own = _sizes_of(tuple(wanted[0]))
-    of_update = tuple(name for name in _sizes_of(tuple(wanted[1])) if name is not Statistic.CHANGE)
+    own, of_update = _sizes_of(tuple(wanted[0])), _sizes_of_update(tuple(wanted[1]))
     if (read := _read_at_once(now, *others)) is not None:
         parts = (own, read[: len(_SIZES)]), (of_update, read[len(_SIZES) :])
         one, other = (Sizes(of, _scaled(of, _rows(of, rows), now)) for of, rows in parts)
@@ -131,9 +138,50 @@ def sized_with_update(
     return Sizes(own, values[: len(own)]), Sizes(of_update, values[len(own) :])
 
 
+class Moves(NamedTuple):
+    """A weight's update and how far it moved since the start, whole, with the sizes of all three.
+
+    `moved_sizes` has the RMS and l1.
+    """
+
+    sizes: Sizes
+    update: Tensor
+    update_sizes: Sizes
+    moved: Tensor
+    moved_sizes: dict[Statistic, Tensor]
+
+
+def sized_with_moves(
+    now: Tensor, others: tuple[Tensor, Tensor], wanted: tuple[Sequence[Statistic], ...]
+) -> Moves:
+    """As `sized_with_update`, with what matrix products need."""
+    first, before = others
+    loops = _LOOPS.get()
+    if loops and (read := loops.moves(now, first, before)) is not None:
+        sizes = _sizes_of(tuple(wanted[0])), _sizes_of_update(tuple(wanted[1])), _OF_MOVED
+        own, of_update, of_moved = (
+            Sizes(of, _scaled(of, _rows(of, rows), now))
+            for of, rows in zip(sizes, read.found.chunk(3), strict=True)
+        )
+        return Moves(own, read.update, of_update, read.moved, of_moved.by_name())
+    own, of_update = sized_with_update(now, others, wanted)
+    moved = now - first
+    return Moves(own, now - before, of_update, moved, sizes_of(moved))
+
+
+def sizes_of(values: Tensor) -> dict[Statistic, Tensor]:
+    """The RMS and l1: what products and what they are made of are measured by."""
+    return sized(values, values, _OF_MOVED).by_name()
+
+
 @lru_cache(maxsize=1024)
 def _sizes_of(statistics: tuple[Statistic, ...]) -> tuple[Statistic, ...]:
     return tuple(name for name in _SIZES if name in statistics)
+
+
+@lru_cache(maxsize=1024)
+def _sizes_of_update(statistics: tuple[Statistic, ...]) -> tuple[Statistic, ...]:
+    return tuple(name for name in _sizes_of(statistics) if name is not Statistic.CHANGE)
 
 
 def _measured(wanted: tuple[Statistic, ...], found: list[Tensor], now: Tensor) -> Tensor:
@@ -148,8 +196,9 @@ def _scaled(wanted: tuple[Statistic, ...], columns: Tensor, now: Tensor) -> Tens
 
 def _read_at_once(*tensors: Tensor) -> Tensor | None:
     """Sums, norms and maxima in the order of `_SIZES`, then those of an update, if they can be."""
-    sums = _SUMS.get()
-    return sums(*tensors) if sums else None
+    loops = _LOOPS.get()
+    found: Tensor | None = loops.sums(*tensors) if loops else None
+    return found
 
 
 def _rows(wanted: tuple[Statistic, ...], found: Tensor) -> Tensor:
@@ -174,6 +223,8 @@ def mean_abs(now: Tensor) -> Tensor:
 
 def counts(values: Tensor, comparisons: Sequence[Comparison]) -> list[Tensor]:
     """How many numbers of each member have a size that compares so, each (members,)."""
+    if (read := _counted_at_once(values, comparisons)) is not None:
+        return read
     found = []
     for rows, scratch in _pieces(values):
         size = torch.abs(rows, out=scratch)
@@ -183,6 +234,14 @@ def counts(values: Tensor, comparisons: Sequence[Comparison]) -> list[Tensor]:
             torch.stack([compare(size, to, out=marks).sum((1, 2)) for compare, to in comparisons])
         )
     return list(torch.stack(found).double().sum(0))
+
+
+def _counted_at_once(values: Tensor, comparisons: Sequence[Comparison]) -> list[Tensor] | None:
+    loops = _LOOPS.get()
+    if loops is None or any(compare is not torch.le for compare, _ in comparisons):
+        return None
+    read = loops.counts(values, [border for _, border in comparisons])
+    return None if read is None else list(read)
 
 
 def reading(kind: TensorKind, tensor: str, found: Mapping[Statistic, Tensor]) -> Reading:
@@ -199,6 +258,9 @@ _SIZES: Mapping[Statistic, Callable[[int], float]] = {
 }
 """What makes a statistic of the sum, norm or maximum over all numbers; in the order of measuring,
 which writes first |x| and then the change to the scratch, and of what lab/fused.py finds."""
+
+
+_OF_MOVED = (Statistic.RMS, Statistic.L1)
 
 
 def _of_piece(wanted: Sequence[Statistic], rows: Tensor, *others: Tensor) -> list[Tensor]:

@@ -13,7 +13,7 @@ from torch.func import vmap
 from torch.linalg import vector_norm
 
 from muscope import costs
-from muscope.catalogue import OPTIMIZERS, with_defaults
+from muscope.catalogue import OPTIMIZERS, WeightEntry, with_defaults
 from muscope.lab import curvature, optimizers, parametrize, precision, probes, sharing, starting
 from muscope.lab.environment import device
 from muscope.lab.feed import Feed, Source
@@ -28,6 +28,7 @@ from muscope.plan import weights
 from muscope.recording import STATISTICS
 from muscope.spec import RunSpec
 from muscope.theory import schedules
+from muscope.vocabulary import UpdateFamily
 
 log = logging.getLogger(__name__)
 
@@ -105,12 +106,21 @@ class Stack:
         self.kinds: Tensor | None = kinds
         self.feed = Feed(source, [members[first].seed for first in firsts])
         self.observer = Observer(
-            run.record, self.entries, self.parameters.multipliers, run.statistics
+            run.record,
+            self.entries,
+            self.parameters.multipliers,
+            run.statistics,
+            _leveled(run, self.entries.values()),
         )
         self.rates = {name: starting.rates(name, members, scales) for name in self.entries}
         self.optimizers = {
             name: optimizers.build(optimizer.name, dict(optimizer.options), entry.role)
             for name, entry in self.entries.items()
+        }
+        self.curious = {
+            name: optimizer
+            for name, optimizer in self.optimizers.items()
+            if isinstance(optimizer, CurvatureOptimizer)
         }
         self.state: dict[str, State] = {}
         described = OPTIMIZERS[optimizer.name]
@@ -274,15 +284,16 @@ class Stack:
         weights = dict(self.parameters.weights)
         seen = Seen(forward.activations, weights, dict(gradients), forward.inputs)
         with torch.no_grad(), self.reading():
-            return Outcome(losses, self.observer.observe(seen), norms)
+            readings = self.observer.observe(seen, follows=self.step - 1 in self.recorded)
+            return Outcome(losses, readings, norms)
 
     def _take_in_curvature(self, logits: Tensor) -> None:
         """What some optimizers want to know before some updates (lab/curvature.py)."""
         update = self.step + 1
         wanting = {
             name: optimizer
-            for name, optimizer in self.optimizers.items()
-            if isinstance(optimizer, CurvatureOptimizer) and optimizer.wants_curvature(update)
+            for name, optimizer in self.curious.items()
+            if optimizer.wants_curvature(update)
         }
         if wanting:
             labels = curvature.drawn_labels(logits, seeds=self.feed.seeds, step=self.step)
@@ -325,6 +336,17 @@ def _norms(gradients: Iterable[Tensor]) -> Tensor:
     each = [vector_norm(of.flatten(1), dim=1).double() for of in gradients]
     norms: Tensor = vector_norm(torch.stack(each), dim=0)
     return norms
+
+
+def _leveled(run: RunSpec, entries: Iterable[WeightEntry]) -> frozenset[str]:
+    """The weights whose updates have singular values that are nearly equal."""
+    spec = run.variant.optimizer
+    families = {
+        entry.name: OPTIMIZERS[spec.name].family_of(entry.role, dict(spec.options))
+        for entry in entries
+    }
+    level = (UpdateFamily.ORTHOGONAL, UpdateFamily.ORTHOGONAL_RMS)
+    return frozenset(name for name, family in families.items() if family in level)
 
 
 def _reading(run: RunSpec) -> Callable[[], AbstractContextManager[None]]:

@@ -4,14 +4,14 @@ A panel is called by the letter of its variant, which the page explains. Of lear
 a line per width, of sizes a line per tensor; the differences are those of the comparison.
 """
 
-import html
 import math
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from muscope.plots import coordinate_check
+from muscope.plots import coordinate_check, panels
 from muscope.plots.drawing import frame
-from muscope.plots.lr_transfer import FIRST, LAST, MOST_OF_LOSSES
+from muscope.plots.shades import MEASURED
 from muscope.verdicts.comparison.contender import Contender
 from muscope.verdicts.comparison.types import Comparison, Difference, Quantity
 from muscope.verdicts.transfer.losses import mean_curve
@@ -23,30 +23,27 @@ MINUS = "\N{MINUS SIGN}"
 
 def curves(contenders: Mapping[str, Contender]) -> dict[str, Any]:
     """Loss against learning rate: a panel per variant, and per depth or what else was varied."""
-    panels: list[tuple[str, dict[Place, Mapping[float, float]]]] = []
+    found: list[tuple[str, dict[Place, Mapping[float, float]]]] = []
     for letter, one in contenders.items():
         means = {place: mean_curve(of) for place, of in one.curves(one.trained).items()}
         held = dict.fromkeys(place._replace(width=0) for place in means)
         for rest in held:
             own = {p: curve for p, curve in means.items() if p._replace(width=0) == rest}
-            panels.append((_named(letter, rest, len(held) > 1), own))
-    widths = sorted({place.width for _, own in panels for place in own})
+            found.append((_named(letter, rest, len(held) > 1), own))
+    widths = sorted({place.width for _, own in found for place in own})
     losses = [
-        loss
-        for _, own in panels
-        for c in own.values()
-        for loss in c.values()
-        if math.isfinite(loss)
+        loss for _, own in found for c in own.values() for loss in c.values() if math.isfinite(loss)
     ]
-    rates = [rate for _, own in panels for curve in own.values() for rate in curve]
-    layout = _layout(len(panels), (RATE, "loss"), _best_of(panels))
+    rates = [rate for _, own in found for curve in own.values() for rate in curve]
+    layout = _layout(len(found), (RATE, "loss"), _best_of(found))
+    limits = panels.span(losses) if losses else [0.0, 1.0]
     data: list[dict[str, Any]] = []
     named: set[int] = set()
-    for number, (title, own) in enumerate(panels, start=1):
-        suffix = _panel(layout, number, title, x=_padded(rates), y=_span(losses))
+    for number, (title, own) in enumerate(found, start=1):
+        suffix = _panel(layout, number, title, x=_padded(rates), y=limits)
         for place, curve in own.items():
             known = {rate: loss for rate, loss in curve.items() if math.isfinite(loss)}
-            colour = hue(widths.index(place.width), len(widths))
+            colour = MEASURED.at(widths.index(place.width), len(widths))
             data.append(
                 _stroke(f"width {place.width}", colour, suffix, known, shown=place.width in named)
             )
@@ -80,7 +77,7 @@ def at_best(comparison: Comparison, against: int) -> dict[str, Any]:
             _pointed(
                 one,
                 math.log2(one.at.width or 1),
-                hue(widths.index(one.at.width or 0), len(widths)),
+                MEASURED.at(widths.index(one.at.width or 0), len(widths)),
                 suffix,
             )
             for one in own
@@ -93,11 +90,15 @@ def at_equal_rates(comparison: Comparison, against: int) -> dict[str, Any]:
     """The difference at every rate that two variants share, a line per width."""
     found = list(_against(comparison, against, Quantity.EQUAL_RATE))
     every = [one for _, own in found for one in own]
+    limits = _most_of(every)
     widths = sorted({one.at.width or 0 for one in every})
     rates = [one.at.rate or 0.0 for one in every]
     letter = comparison.variants[against].letter
     title = f"loss less that of {letter}"
-    layout = _layout(len(found), (RATE, title), _words(comparison, found, letter))
+    words = _words(comparison, found, letter)
+    if any(abs(one.difference or 0.0) > limits[1] for one in every):
+        words += " Some differences are too large to be shown."
+    layout = _layout(len(found), (RATE, title), words)
     data: list[dict[str, Any]] = []
     for number, (other, own) in enumerate(found, start=1):
         suffix = _panel(
@@ -105,20 +106,13 @@ def at_equal_rates(comparison: Comparison, against: int) -> dict[str, Any]:
             number,
             f"{other} {MINUS} {letter}, at equal rates",
             x=_padded(rates),
-            y=_range_of(every),
+            y=limits,
         )
         data.append(_zero(suffix, sorted(set(rates))))
         for place, width in enumerate(widths):
             line = [one for one in own if one.at.width == width and one.difference is not None]
-            data += _line(line, width, hue(place, len(widths)), suffix, first=number == 1)
+            data += _line(line, width, MEASURED.at(place, len(widths)), suffix, first=number == 1)
     return {"data": data, "layout": layout}
-
-
-def hue(place: int, count: int) -> str:
-    """The colour of a width: from light to dark, as in every figure of learning rates."""
-    share = place / max(1, count - 1)
-    mixed = (round(a + share * (b - a)) for a, b in zip(FIRST, LAST, strict=True))
-    return "#" + "".join(f"{part:02x}" for part in mixed)
 
 
 def _against(
@@ -134,8 +128,8 @@ def _against(
             yield comparison.variants[other].letter, own
 
 
-def _layout(panels: int, titles: tuple[str, str], summary: str) -> dict[str, Any]:
-    meta = {"panels": panels, "xTitle": titles[0], "yTitle": titles[1], "summary": summary}
+def _layout(count: int, titles: tuple[str, str], summary: str) -> dict[str, Any]:
+    meta = {"panels": count, "xTitle": titles[0], "yTitle": titles[1], "summary": summary}
     return {**frame(), "meta": meta}
 
 
@@ -143,21 +137,10 @@ def _panel(
     layout: dict[str, Any], number: int, title: str, *, x: list[float], y: list[float]
 ) -> str:
     """Add a panel of that title; its axes have the ranges that all panels have."""
-    suffix = "" if number == 1 else str(number)
+    suffix = panels.suffix(number)
     layout[f"xaxis{suffix}"] = {"anchor": f"y{suffix}", "title": {"text": ""}, "range": x}
     layout[f"yaxis{suffix}"] = {"anchor": f"x{suffix}", "title": {"text": ""}, "range": y}
-    layout["annotations"].append(
-        {
-            "text": html.escape(title),
-            "showarrow": False,
-            "xref": f"x{suffix} domain",
-            "yref": f"y{suffix} domain",
-            "x": 0,
-            "y": 1,
-            "xanchor": "left",
-            "yanchor": "bottom",
-        }
-    )
+    layout["annotations"].append(panels.title(title, suffix))
     return suffix
 
 
@@ -248,10 +231,10 @@ def _named(letter: str, rest: Place, several: bool) -> str:
     return f"{letter}, {', '.join(said)}"
 
 
-def _best_of(panels: Sequence[tuple[str, Mapping[Place, Mapping[float, float]]]]) -> str:
+def _best_of(found: Sequence[tuple[str, Mapping[Place, Mapping[float, float]]]]) -> str:
     """The best cell of every panel, in words."""
     said = []
-    for title, own in panels:
+    for title, own in found:
         cells = [
             (loss, place.width, rate)
             for place, curve in own.items()
@@ -270,38 +253,27 @@ def _words(
 ) -> str:
     if not found:
         return "No difference is known yet."
-    seeds = sorted({one.seeds for _, own in found for one in own if one.seeds})
-    shown = (
-        " to ".join(str(count) for count in dict.fromkeys([seeds[0], seeds[-1]])) if seeds else "0"
-    )
+    seeds = sorted({one.seeds for _, own in found for one in own if one.low is not None})
+    shown = " to ".join(map(str, dict.fromkeys([*seeds[:1], *seeds[-1:]])))
+    intervals = f"90 % intervals over {shown} seeds." if seeds else "One seed gives no interval."
     others = ", ".join(other for other, _ in found)
-    return (
-        f"{others}, each less {letter}: below the dashed line the loss is lower. 90 % intervals "
-        f"over {shown} seeds."
-    )
-
-
-def _span(losses: Sequence[float]) -> list[float]:
-    """The range of losses of all panels, so that a few enormous ones do not flatten all others."""
-    if not losses:
-        return [0, 1]
-    ordered = sorted(losses)
-    low, middle, high = ordered[0], ordered[len(ordered) // 2], ordered[-1]
-    top = min(high, low + MOST_OF_LOSSES * (middle - low)) if middle > low else high
-    margin = 0.05 * (top - low) or 0.05
-    return [low - margin, top + margin]
+    return f"{others}, each less {letter}: below the dashed line the loss is lower. {intervals}"
 
 
 def _range_of(found: Sequence[Difference]) -> list[float]:
     """All differences and zero; intervals as far as three times beyond them."""
     values = [abs(one.difference) for one in found if one.difference is not None]
-    ends = [
-        max(abs(one.low or 0.0), abs(one.high or 0.0))
-        for one in found
-        if one.difference is not None
-    ]
-    largest = min(max(ends, default=0.0), 3 * max(values, default=0.0)) or 0.01
+    ends = [max(abs(one.low or 0.0), abs(one.high or 0.0)) for one in found]
+    largest = max(values, default=0.0)
+    largest = max(largest, min(max(ends, default=0.0), 3 * largest)) or 0.01
     return [-1.08 * largest, 1.08 * largest]
+
+
+def _most_of(found: Sequence[Difference]) -> list[float]:
+    """Of differences up to so many times their median: where one nearly diverged they are huge."""
+    values = [abs(one.difference) for one in found if one.difference is not None]
+    most = min(max(values), panels.MOST_OF_LOSSES * statistics.median(values)) if values else 0.0
+    return [-1.08 * (most or 0.01), 1.08 * (most or 0.01)]
 
 
 def _padded(values: Sequence[float]) -> list[float]:

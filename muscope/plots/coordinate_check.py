@@ -11,7 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from muscope.records import Sample
 from muscope.verdicts import last_block
@@ -156,20 +156,7 @@ def info(
         for sample in samples
         if sample.kind is kind and (value := sample.value(statistic)) is not None
     ]
-    several = len({sample.batch_size for sample, _ in found}) > 1
-    names = _names(sample for sample, _ in found) if axis is Axis.DEPTH else {}
-    values: dict[Where, dict[tuple[str, Role], dict[int, list[float]]]]
-    values = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
-    places: set[int] = set()
-    for sample, value in found:
-        name = names.get(_of_depth(sample), sample.tensor)
-        at = _at(sample, axis)
-        if at <= 0 or not name:
-            continue
-        places.add(at)
-        if tensor in ("", name):
-            where = _where(sample, axis, several=several)
-            values[where][name, sample.role][at].append(value)
+    values, places = _arranged(found, axis, tensor)
     if axis is not Axis.WIDTH and len(places) < 2:
         values.clear()
     steps = sorted({where.step for where in values if where.step is not None})
@@ -201,6 +188,30 @@ def info(
         axis=axis,
         held_recorded=len(held),
     )
+
+
+_Arranged: TypeAlias = dict[Where, dict[tuple[str, Role], dict[int, list[float]]]]
+"""By panel, line and place on the axis: a value of every seed."""
+
+
+def _arranged(
+    found: Sequence[tuple[Sample, float]], axis: Axis, tensor: str
+) -> tuple[_Arranged, set[int]]:
+    """The values where they stand in the picture, of one tensor or of all; and every place."""
+    several = len({sample.batch_size for sample, _ in found}) > 1
+    names = _names(sample for sample, _ in found) if axis is Axis.DEPTH else {}
+    values: _Arranged = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    places: set[int] = set()
+    for sample, value in found:
+        name = names.get(_of_depth(sample), sample.tensor)
+        at = _at(sample, axis)
+        if at <= 0 or not name:
+            continue
+        places.add(at)
+        if tensor in ("", name):
+            where = _where(sample, axis, several=several)
+            values[where][name, sample.role][at].append(value)
+    return values, places
 
 
 def summary(info: CoordinateCheckInfo) -> str:

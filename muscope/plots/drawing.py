@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from muscope.plots import panels
 from muscope.plots.coordinate_check import (
     CoordinateCheckInfo,
     Line,
@@ -83,7 +84,7 @@ def figure(info: CoordinateCheckInfo) -> dict[str, Any]:
 
 
 def _axis(letter: str, number: int) -> str:
-    return letter if number == 1 else f"{letter}{number}"
+    return f"{letter}{panels.suffix(number)}"
 
 
 def plotly_figure(drawn: dict[str, Any]) -> Any:
@@ -200,7 +201,7 @@ def _layout(info: CoordinateCheckInfo) -> dict[str, Any]:
     ticks, limits = _powers_of_two(info)
     places = _ticks(info.places)
     for number, panel in enumerate(info.panels, start=1):
-        name = "" if number == 1 else str(number)
+        name = panels.suffix(number)
         layout[f"xaxis{name}"] = {
             "type": "log",
             "tickvals": places,
@@ -216,18 +217,7 @@ def _layout(info: CoordinateCheckInfo) -> dict[str, Any]:
             "range": limits,
             "anchor": _axis("x", number),
         }
-        layout["annotations"].append(
-            {
-                "text": info.words(panel),
-                "showarrow": False,
-                "xref": f"{_axis('x', number)} domain",
-                "yref": f"{_axis('y', number)} domain",
-                "x": 0,
-                "y": 1,
-                "xanchor": "left",
-                "yanchor": "bottom",
-            }
-        )
+        layout["annotations"].append(panels.title(info.words(panel), name))
     return layout
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import Any, Literal, TypeAlias
 
+from muscope.plots import panels
 from muscope.plots.drawing import frame
-from muscope.plots.lr_transfer import FIRST, LAST, MOST_OF_LOSSES
+from muscope.plots.shades import MEASURED
 from muscope.verdicts.hyperparameters.types import JudgedSet, SearchJudgement
 
 Shown: TypeAlias = Literal["values", "pairs", "widths"]
@@ -39,11 +40,11 @@ def figure(judged: SearchJudgement | None, shown: Shown) -> dict[str, Any]:
     if shown == "widths":
         layout["meta"]["xTitle"] = f"loss at width {judged.widths[0]}"
     for number, (title, traces, axes) in enumerate(_panels(judged, shown), start=1):
-        suffix = "" if number == 1 else str(number)
+        suffix = panels.suffix(number)
         layout["meta"]["panels"] = number
         layout[f"xaxis{suffix}"] = {"anchor": f"y{suffix}"} | axes.get("x", {})
         layout[f"yaxis{suffix}"] = {"anchor": f"x{suffix}"} | axes.get("y", {})
-        layout["annotations"].append(_title(title, suffix))
+        layout["annotations"].append(panels.title(title, suffix))
         for trace in traces:
             data.append({"type": "scatter", "xaxis": f"x{suffix}", "yaxis": f"y{suffix}"} | trace)
     return {"data": data, "layout": layout}
@@ -250,35 +251,14 @@ def _is_given(of: JudgedSet, names: Sequence[str]) -> bool:
 
 
 def _span(losses: Sequence[float]) -> dict[str, Any]:
-    """The range of a loss axis, so that a few enormous losses do not flatten all others."""
-    if not losses:
-        return {}
-    ordered = sorted(losses)
-    low, middle, high = ordered[0], ordered[len(ordered) // 2], ordered[-1]
-    top = min(high, low + MOST_OF_LOSSES * (middle - low)) if middle > low else high
-    margin = 0.05 * (top - low) or 0.05
-    return {"range": [low - margin, top + margin]}
+    return {"range": panels.span(losses)} if losses else {}
 
 
 def _colour(loss: float, losses: Sequence[float]) -> str:
     """By the place among all: dark is best."""
-    share = 1 - losses.index(loss) / max(1, len(losses) - 1)
-    mixed = (round(a + share * (b - a)) for a, b in zip(FIRST, LAST, strict=True))
-    return "#" + "".join(f"{part:02x}" for part in mixed)
+    last = max(1, len(losses) - 1)
+    return MEASURED.at(last - losses.index(loss), last + 1)
 
 
 def _words(name: str) -> str:
     return name.replace("_", " ").removesuffix(" multiplier")
-
-
-def _title(text: str, suffix: str) -> dict[str, Any]:
-    return {
-        "text": html.escape(text),
-        "showarrow": False,
-        "xref": f"x{suffix} domain",
-        "yref": f"y{suffix} domain",
-        "x": 0,
-        "y": 1,
-        "xanchor": "left",
-        "yanchor": "bottom",
-    }

@@ -4,15 +4,13 @@ import html
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from muscope.plots import panels
 from muscope.plots.drawing import frame
+from muscope.plots.shades import MEASURED
 from muscope.verdicts.transfer.types import TransferJudgement, WidthOptimum
 from muscope.verdicts.transfer.words import at
 from muscope.vocabulary import Axis
 
-FIRST, LAST = (0x9C, 0xC4, 0xF2), (0x10, 0x3F, 0x86)
-"""From the smallest place on the axis to the largest: one hue."""
-MOST_OF_LOSSES = 3.0
-"""The axis shows losses up to so many times the span between the best and the median."""
 LOSS_TITLES = {"held_out": "held-out loss", "training": "training loss", None: "loss"}
 
 
@@ -39,18 +37,18 @@ def figure(judged: TransferJudgement | None, axis: Axis | None = None) -> dict[s
     if judged is None:
         return {"data": data, "layout": layout}
     along = axis if axis in judged.axes else judged.axis
-    panels = list(dict.fromkeys(judged.where(one, along) for one in judged.optima))
+    places = list(dict.fromkeys(judged.where(one, along) for one in judged.optima))
     values = sorted({one.on(along) for one in judged.optima})
-    layout["meta"]["panels"], span = len(panels), _span(judged.optima)
-    for number, panel in enumerate(panels, start=1):
-        own = [one for one in judged.optima if judged.where(one, along) == panel]
-        suffix = "" if number == 1 else str(number)
+    layout["meta"]["panels"], span = len(places), _span(judged.optima)
+    for number, place in enumerate(places, start=1):
+        own = [one for one in judged.optima if judged.where(one, along) == place]
+        suffix = panels.suffix(number)
         shared = {"matches": "x"} if suffix else {}
         layout[f"xaxis{suffix}"] = {"anchor": f"y{suffix}", "title": {"text": ""}, **shared}
         layout[f"yaxis{suffix}"] = {"anchor": f"x{suffix}", "title": {"text": ""}} | span
-        layout["annotations"].append(title(panel, suffix))
+        layout["annotations"].append(panels.title(place, suffix))
         for one in own:
-            shade = colour(values.index(one.on(along)), len(values))
+            shade = MEASURED.at(values.index(one.on(along)), len(values))
             data += _traces(judged, one, at(along, one.on(along)), shade, suffix)
     return {"data": data, "layout": layout}
 
@@ -83,38 +81,9 @@ def _traces(
 
 
 def _span(own: Sequence[WidthOptimum]) -> dict[str, Any]:
-    """The range of the loss axis, so that a few enormous losses do not flatten all others.
-
-    All panels have the same: only the first of a row says it.
-    """
-    losses = sorted(cell.loss for one in own for cell in one.cells if cell.loss is not None)
-    if not losses:
-        return {}
-    low, middle, high = losses[0], losses[len(losses) // 2], losses[-1]
-    top = min(high, low + MOST_OF_LOSSES * (middle - low)) if middle > low else high
-    margin = 0.05 * (top - low) or 0.05
-    return {"range": [low - margin, top + margin]}
-
-
-def title(text: str, suffix: str) -> dict[str, Any]:
-    """The words above a panel."""
-    return {
-        "text": text,
-        "showarrow": False,
-        "xref": f"x{suffix} domain",
-        "yref": f"y{suffix} domain",
-        "x": 0,
-        "y": 1,
-        "xanchor": "left",
-        "yanchor": "bottom",
-    }
-
-
-def colour(place: int, count: int) -> str:
-    """The shade of a place on the axis, of so many."""
-    share = place / max(1, count - 1)
-    mixed = (round(a + share * (b - a)) for a, b in zip(FIRST, LAST, strict=True))
-    return "#" + "".join(f"{part:02x}" for part in mixed)
+    """The range of the loss axis: all panels have the same, only the first of a row says it."""
+    losses = [cell.loss for one in own for cell in one.cells if cell.loss is not None]
+    return {"range": panels.span(losses)} if losses else {}
 
 
 def _sentences(judged: TransferJudgement) -> Iterator[str]:

@@ -5,13 +5,14 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from muscope.plots import lr_transfer
+from muscope.plots import panels
 from muscope.plots.drawing import frame
+from muscope.plots.shades import MEASURED
 from muscope.verdicts.transfer.types import Drift, TransferJudgement, WidthOptimum
 from muscope.verdicts.transfer.words import at, doubling, noun
 from muscope.vocabulary import Axis
 
-SHADE = lr_transfer.colour(1, 2)
+SHADE = MEASURED.at(1, 2)
 MARGIN = 0.05
 """Decades beside the first and the last place."""
 LEAST_SPAN = 2.0
@@ -47,12 +48,12 @@ def figure(judged: TransferJudgement | None, axis: Axis | None = None) -> dict[s
     # the same for all: only the first of a row says its numbers
     span = _span(judged, shown)
     for number, drift in enumerate(shown, start=1):
-        suffix = "" if number == 1 else str(number)
+        suffix = panels.suffix(number)
         layout[f"yaxis{suffix}"] = {"anchor": f"x{suffix}", "title": {"text": ""}, "range": span}
         if judged:
             layout[f"xaxis{suffix}"] = _scale(_values(judged, drift), suffix)
             words = judged.where(drift, drift.axis)
-            layout["annotations"].append(lr_transfer.title(words, suffix))
+            layout["annotations"].append(panels.title(words, suffix))
             data += _traces(judged, drift, suffix)
     return {"data": data, "layout": layout}
 

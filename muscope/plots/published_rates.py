@@ -4,19 +4,17 @@ Losses of another model on other data say nothing beside ours, but base learning
 the optima are laid over ours. Their losses have a figure of their own.
 """
 
-import html
 import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from muscope.plots import lr_transfer
+from muscope.plots import panels
 from muscope.plots.drawing import frame
+from muscope.plots.shades import PUBLISHED
 from muscope.presets.published import Curve, PublishedRates
 from muscope.verdicts.transfer.optimum import best, optimum
 from muscope.vocabulary import Axis
 
-FIRST, LAST = (0xE9, 0xBE, 0x8F), (0x8C, 0x4A, 0x0C)
-"""From the smallest published width to the largest: not the hue of what is measured."""
 SHADE = "#b4641a"
 HIGHEST = 0.5
 """Nats above the worst of the best losses of all widths that their figure shows."""
@@ -96,11 +94,11 @@ def figure(published: PublishedRates) -> dict[str, Any]:
     }
     margin = 0.05 * (top - least)
     layout["yaxis"]["range"] = [least - margin, top + margin]
-    layout["annotations"].append(lr_transfer.title(html.escape(published.title), ""))
+    layout["annotations"].append(panels.title(published.title, ""))
     data = [
         trace
         for place, width in enumerate(widths)
-        for trace in _traces(width, published.losses[width], _shade(place, len(widths)))
+        for trace in _traces(width, published.losses[width], PUBLISHED.at(place, len(widths)))
     ]
     return {"data": data, "layout": layout}
 
@@ -187,9 +185,3 @@ def _sentences(published: PublishedRates) -> Iterator[str]:
 
 def _power(octave: float) -> str:
     return f"2^{octave:.2f}".replace("-", "−")
-
-
-def _shade(place: int, count: int) -> str:
-    share = place / max(1, count - 1)
-    mixed = (round(a + share * (b - a)) for a, b in zip(FIRST, LAST, strict=True))
-    return "#" + "".join(f"{part:02x}" for part in mixed)

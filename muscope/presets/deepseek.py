@@ -39,7 +39,11 @@ class Grid:
 
 GRIDS: Mapping[Size, Grid] = {
     "smoke": Grid((2, 4), 16, SMOKE),
-    "laptop": Grid((8, 16, 32), 3200, replace(LAPTOP, widths=(32, 64), seeds=2, octaves=TRIED)),
+    "laptop": Grid(
+        (8, 16, 32),
+        3200,
+        replace(LAPTOP, widths=(32, 64), seeds=2, octaves=TRIED, search="full"),
+    ),
     "paper": Grid(
         (64, 128, 256, 512),
         int(FLOPS / FLOPS_PER_TOKEN / SEQUENCE),

@@ -6,8 +6,10 @@ from dataclasses import replace
 from muscope.presets.preset import Preset, Size
 from muscope.presets.scale import (
     LAPTOP,
+    NONE,
     SMOKE,
     Scale,
+    Switches,
     optimizer,
     parametrization,
     tokens,
@@ -17,6 +19,8 @@ from muscope.presets.scale import (
 from muscope.spec import StudySpec
 
 RATE = 0.001
+SP: Mapping[Size, Switches] = {"smoke": NONE, "laptop": NONE, "paper": {"init": "gpt2"}}
+"""At width 1024 LeCun's 1/√fan_in and GPT-2's 0.02 are either side of the printed 0.025."""
 SCALES: Mapping[Size, Scale] = {
     "smoke": SMOKE,
     "laptop": replace(LAPTOP, octaves=(-1, 0, 1, 2, 3, 4, 5, 6)),
@@ -46,7 +50,7 @@ def studies(size: Size) -> tuple[StudySpec, ...]:
             transformer("llama", scale),
             [optimizer("adamw", RATE, scale)],
             [
-                parametrization("sp", {"init": "gpt2"}),
+                parametrization("sp", SP[size]),
                 *map(parametrization, ("nanotron", "spectral")),
             ],
         ),
@@ -66,7 +70,8 @@ PRESET = Preset(
         "printed are 350M parameters, 1M tokens per batch, the rate 0.001 and SP's std 0.025; "
         "depth, width, heads, sequences, vocabulary (32,000), steps and other rates are our "
         "choice",
-        "SP's fixed std is GPT-2's 0.02 here, and divided by √(2 depth) where the stream grows",
+        "SP's fixed std is GPT-2's 0.02 here, and divided by √(2 depth) where the stream grows; "
+        "laptop: LeCun's, 1/√fan_in, as a std that suits width 1024 is a ninth of it at width 32",
         "a study needs two widths and three rates: the published ones are width 1024 and 0.001",
         "'nanotron' is what its code does, 'spectral' the rule of the paper that it cites",
     ),

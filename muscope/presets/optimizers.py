@@ -29,7 +29,7 @@ RATES = {
 """Where the grids are centred: our choice."""
 SCALES: Mapping[Size, Scale] = {
     "smoke": replace(SMOKE, steps=2),
-    "laptop": replace(LAPTOP, steps=60, seeds=2, octaves=(-3, -2, -1, 0, 1, 2)),
+    "laptop": replace(LAPTOP, steps=60, octaves=(-3, -2, -1, 0, 1, 2), beyond=3),
     "paper": Scale(
         widths=(128, 256, 512, 1024),
         depths=(12,),
@@ -45,6 +45,7 @@ SCALES: Mapping[Size, Scale] = {
     ),
 }
 CHECK_SEEDS: Mapping[Size, int] = {"smoke": 2, "laptop": 3, "paper": 3}
+RULE = parametrization("mup", {"zero_readout": False})
 DEPTHS: Mapping[Size, tuple[int, ...]] = {
     "smoke": (1, 2),
     "laptop": (2, 4, 8, 16),
@@ -53,7 +54,7 @@ DEPTHS: Mapping[Size, tuple[int, ...]] = {
 
 
 def studies(size: Size) -> tuple[StudySpec, ...]:
-    """Rates across widths on either model, then sizes across depths."""
+    """Rates across widths on either model, then sizes across depths without and with a rule."""
     scale = SCALES[size]
     steps = 1 if size == "smoke" else 4
     deep = replace(
@@ -66,7 +67,7 @@ def studies(size: Size) -> tuple[StudySpec, ...]:
                 scale,
                 transformer(name, scale),
                 [optimizer(one, rate, scale) for one, rate in RATES.items()],
-                [parametrization("mup")],
+                [RULE],
             )
             for name in ("gpt", "llama")
         ),
@@ -75,7 +76,14 @@ def studies(size: Size) -> tuple[StudySpec, ...]:
             deep,
             transformer("gpt", deep),
             [constant(one, rate) for one, rate in RATES.items()],
-            [parametrization("mup")],
+            [RULE],
+        ),
+        check(
+            f"Optimizers: gpt across depths, scaled by depth ({size})",
+            deep,
+            transformer("gpt", deep),
+            [constant(one, rate) for one, rate in RATES.items() if one != "lamb"],
+            [parametrization("complete_p")],
         ),
     )
 
@@ -94,6 +102,8 @@ PRESET = Preset(
     notes=(
         "only the abstract and a summary are at hand: every size, rate and number of steps is our "
         "choice",
+        "the paper's rule of depth is not printed: sizes across depths are those of plain µP, and "
+        "of CompleteP, which has no rule for LAMB",
         "LAMB's hidden rate is 1/√m here (Tensor Programs V, B.3); the paper says 1: "
         "mup:trust_ratio_rate=full_rank",
         "Shampoo has no blocks and no grafting here; Muon and Shampoo leave what is not hidden to "

@@ -27,6 +27,7 @@ class Scale:
     """The grid of a study that trains transformers, and how long it trains them.
 
     `data` are options of the model that choose its dataset; without any it is the built-in text.
+    `beyond` are octaves by which the rates may be extended where the best one lies at their end.
     """
 
     widths: tuple[int, ...]
@@ -40,6 +41,7 @@ class Scale:
     seeds: int
     octaves: tuple[float, ...]
     search: Search = "full"
+    beyond: int = 0
     held_out: int = 8
     data: tuple[tuple[str, OptionValue], ...] = ()
 
@@ -133,6 +135,7 @@ def transfer(
         steps=scale.steps,
         octaves=scale.octaves,
         search=scale.search,
+        extend_octaves=scale.beyond,
         held_out=scale.held_out,
     )
 

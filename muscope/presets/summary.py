@@ -47,10 +47,12 @@ def _rates(spec: StudySpec) -> str:
     if not spec.octaves:
         return ", ".join(f"{2**base:.3g}" for base in bases)
     many = "drawn" if spec.tuning and spec.tuning.is_sampled else len(spec.octaves)
-    return ", ".join(
+    ranges = (
         f"2^{base + spec.octaves[0]:.3g} to 2^{base + spec.octaves[-1]:.3g} ({many})"
         for base in bases
     )
+    beyond = f", up to {spec.extend_octaves} octaves beyond" if spec.extend_octaves else ""
+    return ", ".join(ranges) + beyond
 
 
 def numbers(values: Sequence[int]) -> str:

@@ -13,10 +13,8 @@ from muscope.recipe.language_model import LanguageModel
 from muscope.recipe.types import Recipe
 
 NAME = "Cerebras"
-ADVICE = (
-    "make the study with parametrization 'cerebras', which is what they do, or take the format "
-    "pytorch or json"
-)
+INSTEAD = "make a study with parametrization 'cerebras' and adamw, which is what its keys say"
+ADVICE = f"{INSTEAD}, or take the format pytorch or json"
 NONLINEARITIES = ("gelu", "relu", "silu", "swiglu")
 NOTES = (
     "For the modelzoo's GPT models (GPT2LMHeadModel) from release 2.3 on: merge it into your "
@@ -30,7 +28,7 @@ GAINS = "The modelzoo's norms have trainable gains and biases; the study's norms
 def export(recipe: Recipe) -> str:
     """YAML whose keys, read as their documentation says, give every number of the recipe."""
     if recipe.optimizer.name != "adamw":
-        raise language_model.no_key(NAME, f"{recipe.optimizer.title} with these rules", ADVICE)
+        raise language_model.no_key(NAME, recipe.optimizer.title, INSTEAD)
     model = LanguageModel.of(recipe, NAME)
     _refuse_what_has_no_key(model)
     document = {

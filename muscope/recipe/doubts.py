@@ -12,13 +12,14 @@ from muscope.spec import StudySpec, Variant
 from muscope.theory.drifts import expected_drift
 from muscope.verdicts.hyperparameters.types import SearchJudgement
 from muscope.verdicts.joined import judge as joined
-from muscope.verdicts.transfer.types import Drift, TransferJudgement
+from muscope.verdicts.transfer.types import TransferJudgement
+from muscope.verdicts.transfer.words import at
 from muscope.verdicts.types import Judged, VariantVerdict
 from muscope.vocabulary import Axis, CellVerdict, SearchVerdict, TransferVerdict
 
-FARTHEST = 16
-"""Times the largest width that was trained: as far as a proxy of 40 M parameters was carried, from
-width 256 to 4096 (Yang et al. 2022, section 7.4)."""
+FARTHEST = 64
+"""Times the width: as far as a best rate was seen to hold, from 128 to 8192 (Lingle 2024, Table 4,
+facts 7.2)."""
 
 FEW_SEEDS = 3
 """Below which a ranking of sets rests on chance (facts 7.1)."""
@@ -60,8 +61,11 @@ def _of_verdict(verdict: Judged, rate: BaseRate, width: int) -> Iterator[str]:
 
 def _of_transfer(swept: TransferJudgement, rate: BaseRate, width: int) -> Iterator[str]:
     match swept.verdict:
+        case TransferVerdict.DRIFTS if swept.is_harmless:
+            where = at(swept.axis, getattr(rate, swept.axis.value))
+            yield f"The learning rate is that of {where} alone: {swept.sentence()}."
         case TransferVerdict.DRIFTS:
-            yield f"The learning rate does not transfer: {swept.sentence()}.{_put(rate, width)}"
+            yield f"The learning rate does not transfer: {swept.sentence()}.{_put(rate)}"
         case TransferVerdict.NOT_BRACKETED:
             yield f"The optimum is not bracketed: {swept.sentence()}."
         case TransferVerdict.INCONCLUSIVE:
@@ -71,8 +75,6 @@ def _of_transfer(swept: TransferJudgement, rate: BaseRate, width: int) -> Iterat
     over_width = rates.drift_at(swept, rate, Axis.WIDTH)
     if over_width is None and width != rate.width:
         yield "The study did not ask over width, so whether the rate transfers to another is open."
-    if over_width is not None and swept.axis is not Axis.WIDTH:
-        yield from _of_other_axis(over_width)
     if over_width is not None and over_width.worse_when_wider:
         narrow, wide = over_width.worse_when_wider
         yield (
@@ -83,19 +85,13 @@ def _of_transfer(swept: TransferJudgement, rate: BaseRate, width: int) -> Iterat
         yield _not_over(swept)
 
 
-def _of_other_axis(drift: Drift) -> Iterator[str]:
-    """Over width, where the study's own question is about something else."""
-    if drift.verdict is not TransferVerdict.TRANSFERS:
-        yield f"Over width the best learning rate is {drift.verdict.value.replace('_', ' ')}."
-
-
-def _put(rate: BaseRate, width: int) -> str:
+def _put(rate: BaseRate) -> str:
     """Where the drift would put the optimum of the target."""
     if rate.drift_low is None or rate.drift_high is None:
         return ""
     octaves = f"{rate.drift_low:+.1f} to {rate.drift_high:+.1f}".replace("-", "−")
     ends = " to ".join(f"{rate.at(end):.2g}" for end in (rate.drift_low, rate.drift_high))
-    return f" By its drift the optimum of width {width} lies {octaves} octaves away, at {ends}."
+    return f" By its drift the optimum at the recipe's size lies {octaves} octaves away, at {ends}."
 
 
 def _of_reasons(spec: StudySpec, variant: Variant, verdicts: Sequence[Judged]) -> Iterator[str]:
@@ -111,12 +107,9 @@ def _of_search(searched: SearchJudgement) -> Iterator[str]:
     match searched.verdict:
         case SearchVerdict.HOLDS:
             pass
-        case SearchVerdict.INCONCLUSIVE:
-            yield f"Whether the search's choice holds at another width is open: {_said(searched)}"
-        case SearchVerdict.LOSES:
-            yield f"The choice of the smallest width does not hold: {_said(searched)}"
-        case SearchVerdict.NONE_STEADY:
-            yield f"The search found nothing steady: {_said(searched)}"
+        case SearchVerdict.INCONCLUSIVE | SearchVerdict.LOSES | SearchVerdict.NONE_STEADY:
+            said = searched.sentence()
+            yield f"{said[0].upper()}{said[1:]}."
     if searched.at_edge:
         names = ", ".join(name.replace("_", " ") for name in searched.at_edge)
         yield (
@@ -125,10 +118,6 @@ def _of_search(searched: SearchJudgement) -> Iterator[str]:
         )
     if not searched.final:
         yield _not_over(searched)
-
-
-def _said(searched: SearchJudgement) -> str:
-    return f"{searched.sentence()}."
 
 
 def _of_check(checked: VariantVerdict) -> Iterator[str]:
@@ -211,7 +200,7 @@ def _of_size(spec: StudySpec, variant: Variant, width: int, depth: int) -> Itera
     if width > FARTHEST * spec.widths[-1]:
         yield (
             f"Width {width} is {width / spec.widths[-1]:.3g} times the largest that was trained; "
-            f"no published transfer went beyond {FARTHEST} times."
+            f"published checks of transfer go to {FARTHEST} times."
         )
     if spec.depths[0] <= depth <= spec.depths[-1]:
         return

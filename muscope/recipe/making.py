@@ -102,7 +102,7 @@ def variant_of(spec: StudySpec, text: str) -> Variant:
 
 def _check_size(variant: Variant, width: int, depth: int) -> None:
     for name, value, largest in (("width", width, LARGEST_WIDTH), ("depth", depth, LARGEST_DEPTH)):
-        if not 1 <= value <= largest:
+        if type(value) is not int or not 1 <= value <= largest:
             raise NotARecipe(f"the {name} must be a whole number from 1 to {largest}, got {value}")
     complaint = MODELS[variant.model.name].check(width, dict(variant.model.options))
     if complaint:

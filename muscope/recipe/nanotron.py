@@ -7,10 +7,12 @@ from muscope.recipe.language_model import LanguageModel
 from muscope.recipe.types import NotARecipe, Recipe
 
 NAME = "nanotron"
-ADVICE = (
-    "its use_mup does what parametrization 'nanotron' does (with fused_projections, as it stores "
-    "them), and no other rule can be said; take the format pytorch or json"
+RULES = ("nanotron", "sp")
+INSTEAD = (
+    "make a study of the model 'llama' with parametrization 'nanotron' and fused_projections, as "
+    "its use_mup does it, or with 'sp' and init 'gpt2', its one std"
 )
+ADVICE = f"{INSTEAD}, or take the format pytorch or json"
 WARNING = (
     "WARNING: nanotron's own rule differs from every published µP. With use_mup it multiplies "
     "every learning rate by fan_out / fan_in, whatever the optimizer: that is the rule of SGD. "
@@ -30,9 +32,12 @@ GAINS = "nanotron's norms have trainable gains; the study's norms had none."
 def export(recipe: Recipe) -> str:
     """YAML whose keys, as nanotron's code reads them, give every number of the recipe."""
     if recipe.optimizer.name != "adamw":
-        raise language_model.no_key(NAME, f"{recipe.optimizer.title} with these rules", ADVICE)
+        raise language_model.no_key(NAME, recipe.optimizer.title, "take adamw")
     model = LanguageModel.of(recipe, NAME)
     _refuse_what_is_no_llama(model)
+    if recipe.parametrization.name not in RULES:
+        rules = f"the rules of {recipe.parametrization.title}"
+        raise language_model.no_key(NAME, rules, INSTEAD)
     is_mup = recipe.parametrization.name != "sp"
     document = {
         "model": {
@@ -54,8 +59,7 @@ def _refuse_what_is_no_llama(model: LanguageModel) -> None:
     if not is_llama or model.biases or not model.norm_first or model.gains == "scalar":
         raise NotARecipe(
             f"{NAME}'s configuration is that of a Llama (RMSNorm before each branch, rotations, "
-            "SwiGLU, no biases), and the study's model is something else; make the study with the "
-            "model 'llama', or take the format pytorch or json"
+            f"SwiGLU, no biases), and the study's model is something else; {ADVICE}"
         )
 
 

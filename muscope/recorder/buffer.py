@@ -11,7 +11,7 @@ from muscope.recorder.sizes import as_float32
 from muscope.vocabulary import Statistic
 
 MOST_WAITING = 100_000
-"""Measurements in memory while the disk takes none: some tens of megabytes."""
+"""Measurements and losses in memory while the disk takes none: some tens of megabytes."""
 
 
 class Measured(NamedTuple):
@@ -29,6 +29,7 @@ class Buffer:
         self._lock = threading.Lock()
         self._rows: list[Measured] = []
         self._losses: list[Loss] = []
+        self._taken = (0, 0)
         self._step = 0
         self._seen: set[object] = set()
         self._first: dict[str, Any] = {}
@@ -56,12 +57,17 @@ class Buffer:
                 if key in self._seen:
                     raise ValueError(f"{_words(key)} was recorded at step {step} before")
                 self._seen.add(key)
-            if self.is_shut or len(self._rows) + len(rows) > MOST_WAITING:
-                self.dropped += len(rows)
+            new = len(rows) + (loss is not None)
+            if self.is_shut or self._count + new > MOST_WAITING:
+                self.dropped += new
                 return
             self._rows += rows
             if loss is not None:
                 self._losses.append(loss)
+
+    @property
+    def _count(self) -> int:
+        return len(self._rows) + len(self._losses)
 
     def first(self, name: str, array: Any) -> Any:
         """The first array of a name, which is this one where there was none."""
@@ -73,6 +79,7 @@ class Buffer:
         """The next batch as it is sent; it stays here until `written`."""
         with self._lock:
             rows, losses = self._rows[:ROWS_AT_ONCE], self._losses[:ROWS_AT_ONCE]
+        self._taken = (len(rows), len(losses))
         if not rows and not losses:
             return None
         places: dict[TensorLine, int] = {}
@@ -92,10 +99,9 @@ class Buffer:
         batch["tensors"] = [line.model_dump(mode="json") for line in places]
         return json.dumps(batch, separators=(",", ":"), allow_nan=False).encode()
 
-    def written(self, body: bytes) -> int:
-        """Forget what this batch holds; how many rows it has."""
-        batch = json.loads(body)
-        rows, losses = len(batch["rows"]), len(batch["losses"])
+    def written(self) -> int:
+        """Forget what was taken last; how many rows that were."""
+        rows, losses = self._taken
         with self._lock:
             del self._rows[:rows], self._losses[:losses]
         return rows
@@ -104,7 +110,7 @@ class Buffer:
         """Nothing that is recorded from now on can be kept."""
         with self._lock:
             self.is_shut = True
-            self.dropped += len(self._rows)
+            self.dropped += self._count
             self._rows, self._losses = [], []
 
 

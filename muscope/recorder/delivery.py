@@ -87,7 +87,12 @@ def flush(folder: Path, client: Client) -> Flushed:
     """
     delivered = waiting = refused = 0
     for path in spool.orphans(folder):
-        kept = Spool.adopt(path)
+        try:
+            kept = Spool.adopt(path)
+        except OSError as error:
+            waiting += 1
+            log.warning("%s waits in the spool: %s", path, error)
+            continue
         if kept is None:
             continue
         try:

@@ -14,16 +14,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import ValidationError
-
 from muscope.client import Client, surroundings
-from muscope.ingest import MOST_TENSORS, Ended, Loss, Opening, TensorLine, refuse_negative
-from muscope.recorded import NOT_GIVEN, RecordedVariant
+from muscope.ingest import MOST_TENSORS, Ended, Loss, Opening, TensorLine
+from muscope.recorded import NOT_GIVEN
+from muscope.recorder import arguments
+from muscope.recorder.arguments import checked, number, values_of, word
 from muscope.recorder.buffer import Buffer, Measured
+from muscope.recorder.environment import spool_folder, token_for, url_for
 from muscope.recorder.sender import Sender
 from muscope.recorder.sizes import sizes
-from muscope.spec import ParametrizationSpec
-from muscope.spec_file import explain, sentence
 from muscope.vocabulary import Role, Statistic, TensorKind
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("muscope.recorder")
 
-DEFAULT_URL = "http://127.0.0.1:8765"
 CLOSE_S = 10.0
 """How long closing waits for the server; what has not arrived then is sent at the next start."""
 _DENSE = 8
@@ -76,15 +74,18 @@ class Recorder:
         spool: str | Path | None = None,
         enabled: bool = True,
     ) -> None:
-        self._roles = {pattern: _role(word) for pattern, word in (roles or {}).items()}
+        self._roles = {
+            pattern: word(Role, "role", given) for pattern, given in (roles or {}).items()
+        }
         if every is not None and every < 1:
             raise ValueError(f"every must be at least 1, got {every}")
         self._every = every
-        self._opening = _opening(
+        self._opening = checked(
+            Opening,
             recording=uuid.uuid4().hex,
             study=study,
             key=key or study,
-            variant=_variant(
+            variant=arguments.variant(
                 variant, optimizer, parametrization, parametrization_options, planned_runs
             ),
             width=width,
@@ -102,7 +103,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._sender: Sender | None = None
         if enabled:
-            client = Client(url or os.environ.get("MUSCOPE_URL", DEFAULT_URL), token_for(token))
+            client = Client(url_for(url), token_for(token))
             self._sender = Sender(client, spool_folder(spool), self._buffer, self._final_opening)
             atexit.register(self._at_exit)
 
@@ -124,13 +125,13 @@ class Recorder:
         `step` is the number of updates before the forward that is measured. Steps never go back.
         """
         measured = [
-            Measured(step, self._line(name, role, kind, judged=judged), _values(name, values))
+            Measured(step, self._line(name, role, kind, judged=judged), values_of(name, values))
             for name, values in (tensors or {}).items()
         ]
         entry = None
         if loss is not None:
-            held_out = None if held_out_loss is None else _number("held_out_loss", held_out_loss)
-            entry = _checked(Loss, step=step, train=_number("loss", loss), held_out=held_out)
+            held_out = None if held_out_loss is None else number("held_out_loss", held_out_loss)
+            entry = checked(Loss, step=step, train=number("loss", loss), held_out=held_out)
         self._look_for_l1(measured)
         self._add(step, measured, entry)
 
@@ -241,7 +242,7 @@ class Recorder:
 
     @property
     def dropped(self) -> int:
-        """Measurements that could not be kept: a full disk, or a server that refused them."""
+        """Measurements and losses that could not be kept: the disk is full, the server refuses."""
         return self._buffer.dropped
 
     def __enter__(self) -> Self:
@@ -253,12 +254,7 @@ class Recorder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None:
-            self.close()
-        elif issubclass(kind, KeyboardInterrupt):
-            self.close(ended="cancelled", reason="It was interrupted.")
-        else:
-            self.close(ended="failed", reason=f"{kind.__name__}: {error}")
+        self._close_because(error)
 
     def _add(self, step: int, measured: list[Measured], loss: Loss | None) -> None:
         if self._sender is None or not self._works():
@@ -293,12 +289,12 @@ class Recorder:
         if asked in self._lines:
             return self._lines[asked]
         if role is not None:
-            known = _role(role)
+            known = word(Role, "role", role)
         else:
             matching = (r for pattern, r in self._roles.items() if fnmatchcase(name, pattern))
             known = next(matching, Role.HIDDEN)
-        of = _word(TensorKind, "kind", kind)
-        line: TensorLine = _checked(TensorLine, name=name, role=known, kind=of, is_judged=judged)
+        of = word(TensorKind, "kind", kind)
+        line = checked(TensorLine, name=name, role=known, kind=of, is_judged=judged)
         if len(self._lines) < MOST_TENSORS:
             self._lines[asked] = line
         return line
@@ -318,7 +314,9 @@ class Recorder:
         assert self._watch is not None
         with contextlib.suppress(RuntimeError):
             found = self._watch.take()
-            measured = [Measured(step, line, _values(line.name, values)) for line, values in found]
+            measured = [
+                Measured(step, line, values_of(line.name, values)) for line, values in found
+            ]
             self._add(step, measured, None)
 
     def _final_opening(self) -> Opening:
@@ -326,108 +324,16 @@ class Recorder:
 
     def _at_exit(self) -> None:
         """A script that ends without closing: well, or with an error that nobody caught."""
-        error = getattr(sys, "last_value", None)
-        if error is None:
-            self.close()
-        else:
-            self.close(ended="failed", reason=f"{type(error).__name__}: {error}")
+        self._close_because(getattr(sys, "last_value", None))
 
-
-def spool_folder(given: str | Path | None = None) -> Path:
-    """Where recordings wait: what is given, MUSCOPE_SPOOL, or a folder of the user's."""
-    found = given or os.environ.get("MUSCOPE_SPOOL")
-    return Path(found) if found else Path.home() / ".local" / "share" / "muscope" / "spool"
-
-
-def token_for(given: str) -> str:
-    """What is given, MUSCOPE_TOKEN, or that of a server on this machine."""
-    token = given or os.environ.get("MUSCOPE_TOKEN", "")
-    if token:
-        return token
-    # settings take pydantic_settings, which who gives a token does not need
-    from muscope.settings import Settings
-
-    file = Settings().token_file
-    if file.exists():
-        return file.read_text().strip()
-    raise ValueError("a token is needed: give Recorder token=…, or set MUSCOPE_TOKEN")
-
-
-def _opening(**fields: object) -> Opening:
-    found: Opening = _checked(Opening, **fields)
-    return found
-
-
-def _checked(model: Any, **fields: object) -> Any:
-    """The model, or ValueError with a sentence per field."""
-    try:
-        return model(**fields)
-    except ValidationError as error:
-        faults = (sentence(path, message) for path, message in explain(error))
-        raise ValueError("; ".join(faults)) from None
-
-
-def _variant(
-    label: str,
-    optimizer: str | Mapping[str, str],
-    parametrization: str,
-    options: Mapping[str, bool | int | float | str] | None,
-    planned_runs: int,
-) -> RecordedVariant:
-    weights = (Role.EMBEDDING, Role.HIDDEN, Role.OUTPUT)
-    by_role = dict.fromkeys(weights, optimizer) if isinstance(optimizer, str) else optimizer
-    rule = None
-    if parametrization:
-        rule = _checked(ParametrizationSpec, name=parametrization, options=dict(options or {}))
-    found: RecordedVariant = _checked(
-        RecordedVariant,
-        label=label,
-        optimizers={_role(role): _optimizer(name) for role, name in by_role.items() if name},
-        parametrization=rule,
-        planned_runs=planned_runs,
-    )
-    return found
-
-
-def _optimizer(name: str) -> str:
-    from muscope.catalogue import OPTIMIZERS  # the catalogue is read when it is asked for
-
-    if name not in OPTIMIZERS:
-        raise ValueError(f"unknown optimizer {name!r}; allowed: {', '.join(OPTIMIZERS)}")
-    return name
-
-
-def _role(word: str) -> Role:
-    found: Role = _word(Role, "role", word)
-    return found
-
-
-def _word(words: Any, what: str, word: str) -> Any:
-    try:
-        return words(word)
-    except ValueError:
-        allowed = ", ".join(one.value for one in words)
-        raise ValueError(f"unknown {what} {word!r}; allowed: {allowed}") from None
-
-
-def _values(name: str, values: Mapping[str, float]) -> dict[Statistic, float]:
-    if not values:
-        raise ValueError(f"{name!r} has no statistics; give it at least l1")
-    found = {}
-    for word, value in values.items():
-        statistic = _word(Statistic, "statistic", word)
-        found[statistic] = _number(f"{word} of {name!r}", value)
-        refuse_negative(statistic, found[statistic], of=f" of {name!r}")
-    return found
-
-
-def _number(what: str, value: Any) -> float:
-    """A number of Python, whatever kind of scalar it was."""
-    try:
-        # torch warns of a scalar that still belongs to a graph
-        return float(value.detach() if hasattr(value, "detach") else value)
-    except (TypeError, ValueError, RuntimeError):
-        raise ValueError(f"{what} must be a number, got {value!r:.80}") from None
+    def _close_because(self, error: BaseException | None) -> None:
+        match error:
+            case None | SystemExit(code=None | 0):
+                self.close()
+            case KeyboardInterrupt():
+                self.close(ended="cancelled", reason="It was interrupted.")
+            case _:
+                self.close(ended="failed", reason=f"{type(error).__name__}: {error}")
 
 
 def _plain(text: str) -> str:

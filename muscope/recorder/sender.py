@@ -110,7 +110,7 @@ class Sender:
                 self._spool = Spool.create(self._folder, self._client.url, self._opening())
                 self._tell_of_line()
             self._spool.append(BATCH, body)
-            self._rows += self._buffer.written(body)
+            self._rows += self._buffer.written()
             self._batches += 1
             self._tell_of_line()
 

@@ -5,6 +5,7 @@ A line counts when it is whole: whoever writes syncs it before anybody sends it,
 cut off is left out. Who holds the file's lock owns it; the lock ends with its process.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -95,7 +96,7 @@ class Spool:
             for line in file:
                 end += len(line)
                 if line.endswith(b"\n"):
-                    yield Line(line[:1].decode(), line[2:-1], end)
+                    yield Line(line[:1].decode(errors="replace"), line[2:-1], end)
 
     @property
     def header(self) -> tuple[str, Opening]:
@@ -154,15 +155,18 @@ class Spool:
 
     def _cut_torn_line(self) -> None:
         """What a crash left of a line that was never acknowledged to anybody."""
-        data = self.path.read_bytes()
-        whole = data.rfind(b"\n") + 1
-        if whole < len(data):
+        whole = 0
+        for line in self.lines():
+            whole = line.end
+        if whole < self._size:
             os.ftruncate(self._file.fileno(), whole)
             self._size = whole
 
 
 def orphans(folder: Path) -> list[Path]:
     """Files of recordings in a folder, the oldest first; living processes may own some."""
-    if not folder.is_dir():
-        return []
-    return sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime)
+    found = []
+    for path in folder.glob(f"*{SUFFIX}"):
+        with contextlib.suppress(FileNotFoundError):  # somebody else has delivered it
+            found.append((path.stat().st_mtime, path))
+    return [path for _, path in sorted(found) if path.is_file()]

@@ -20,7 +20,7 @@ SIGNS: dict[CellVerdict | TransferVerdict | SearchVerdict, str] = {
     CellVerdict.ZERO: "0",
     CellVerdict.DIVERGED: "✕",
     TransferVerdict.TRANSFERS: "→",
-    TransferVerdict.DRIFTS: "↘",
+    TransferVerdict.DRIFTS: "⇄",
     TransferVerdict.NOT_BRACKETED: "?",
     SearchVerdict.HOLDS: "→",
     SearchVerdict.LOSES: "↘",
@@ -127,19 +127,26 @@ def duration(seconds: float | None) -> str:
     return f"{hours} h {minutes} min"
 
 
+_YEAR = 365 * 24 * 3600.0
+_UNITS = (
+    (9.5, 1.0, 1, "s"),
+    (92.5, 1.0, 5, "s"),
+    (90 * 60.0, 60.0, 1, "min"),
+    (48 * 3600.0, 3600.0, 1, "h"),
+    (2 * _YEAR, 24 * 3600.0, 1, "days"),
+    (1000 * _YEAR, _YEAR, 1, "years"),
+)
+"""Until how many seconds an estimate is told in a unit of so many, in steps of so many units."""
+
+
 def about(seconds: float) -> str:
     """An estimate with no more digits than it is worth: `less than 1 s`, `about 40 s`."""
     if seconds < 0.95:
         return "less than 1 s"
-    if seconds < 9.5:
-        return f"about {seconds:.0f} s"
-    if seconds < 92.5:
-        return f"about {5 * round(seconds / 5)} s"
-    minutes = seconds / 60
-    if minutes < 90:
-        return f"about {minutes:.0f} min"
-    hours = minutes / 60
-    return f"about {hours:.0f} h" if hours < 48 else f"about {hours / 24:.0f} days"
+    for until, unit, step, word in _UNITS:
+        if seconds < until:
+            return f"about {step * round(seconds / unit / step)} {word}"
+    return "more than a thousand years"
 
 
 def share(value: float | None) -> str:

@@ -71,6 +71,9 @@ def _sentences(published: PublishedRates) -> Iterator[str]:
         yield f"From the smallest width to the largest {formats.slope(drift)} octaves."
     regret = metrics.regret(curves[0], curves[-1])
     if regret is not None:
-        yield f"At the smallest width's best rate the largest loses {regret:.3f}."
+        yield (
+            f"At the best rate of the smallest width the loss of the largest is {regret:.3f} above "
+            "that at its own best rate."
+        )
     answer = "yes" if metrics.same_cell(curves) else "no"
     yield f"The same best cell at every width (Lingle's criterion): {answer}."

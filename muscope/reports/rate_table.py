@@ -150,8 +150,7 @@ def _start(judged: TransferJudgement, drift: Drift) -> str:
 
 
 def _row(judged: TransferJudgement, one: WidthOptimum, axes: Sequence[Axis]) -> RateRow:
-    known = [(cell.loss, cell.octave, cell) for cell in one.cells if cell.loss is not None]
-    best = min(known, default=None)
+    best = next((cell for cell in one.cells if cell.octave == one.best), None)
     interval = "–"
     if one.low is not None and one.high is not None:
         low, high = (formats.slope(judged.log2_rate(value)) for value in (one.low, one.high))
@@ -161,11 +160,11 @@ def _row(judged: TransferJudgement, one: WidthOptimum, axes: Sequence[Axis]) -> 
         place=tuple(one.on(axis) for axis in axes),
         optimum=found or "not bracketed",
         interval=interval,
-        loss=None if best is None else best[0],
+        loss=None if best is None else best.loss,
         rates=len(one.cells),
         plateau=one.plateau,
         sensitivity=one.sensitivity,
-        train_loss=None if best is None else best[2].train_loss,
+        train_loss=None if best is None else best.train_loss,
     )
 
 
@@ -179,7 +178,10 @@ def _sentences(drift: Drift) -> Iterator[str]:
     if drift.vertices is not None:
         yield f"From the smallest {name} to the largest {formats.slope(drift.vertices)} octaves."
     if drift.regret is not None:
-        yield f"At the best rate of the smallest {name} the largest loses {drift.regret:.4f}."
+        yield (
+            f"At the best rate of the smallest {name} the loss of the largest is "
+            f"{drift.regret:.4f} above that at its own best rate."
+        )
     if drift.same_cell is not None:
         answer = "yes" if drift.same_cell else "no"
         yield f"The same best cell at every {name} (Lingle's criterion): {answer}."

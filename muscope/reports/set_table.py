@@ -135,7 +135,10 @@ def _agreement(judged: SearchJudgement, one: Agreement) -> Iterator[str]:
         reach = ""
         if one.regret_low is not None and one.regret_high is not None and one.regret:
             reach = f" ({one.regret_low:.4f} to {one.regret_high:.4f})"
-        yield f"The best of width {judged.widths[0]} loses {one.regret:.4f}{reach} there."
+        yield (
+            f"The loss of the best of width {judged.widths[0]} is {one.regret:.4f}{reach} above "
+            "the least there."
+        )
 
 
 def edges(judged: SearchJudgement) -> str:

@@ -1,6 +1,7 @@
 """The one Jinja environment: pages and reports share its partials and filters."""
 
 import json
+import re
 from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Any
@@ -15,14 +16,12 @@ from muscope.vocabulary import kind_words
 
 FILTERS = (
     formats.about,
-    formats.confidence,
     formats.decimal,
     formats.duration,
     formats.exponent,
     formats.moment,
     formats.plural,
     formats.quantity,
-    formats.share,
     formats.shortened,
     formats.sign,
     formats.size,
@@ -45,14 +44,29 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     env.filters.update({function.__name__: function for function in FILTERS})
-    env.filters["code"] = code
+    env.filters |= {"code": code, "share": share, "confidence": confidence}
     env.filters["figure_json"] = figure_json
     return env
 
 
+def share(value: float | None) -> str:
+    """A part in percent, on one line."""
+    return unbroken(formats.share(value))
+
+
+def confidence(value: float) -> str:
+    """How sure an interval is, on one line."""
+    return unbroken(formats.confidence(value))
+
+
+def unbroken(text: str) -> str:
+    """No line ends between a number and its percent sign."""
+    return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
+
+
 def code(text: str) -> Markup:
-    """Text in which what stands between backticks is shown as code."""
-    pieces = str(text).split("`")
+    """A sentence in which what stands between backticks is shown as code."""
+    pieces = unbroken(str(text)).split("`")
     marked = (Markup("<code>{}</code>").format(piece) for piece in pieces[1::2])
     plain = map(escape, pieces[0::2])
     return Markup("").join(

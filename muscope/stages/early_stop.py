@@ -11,8 +11,6 @@ from muscope.spec import RunSpec, StudySpec
 from muscope.verdicts.looks import looks
 from muscope.verdicts.types import VariantVerdict
 
-__all__ = ["looks", "next_runs"]
-
 
 def next_runs(
     spec: StudySpec, stage: int, verdicts: Sequence[VariantVerdict]

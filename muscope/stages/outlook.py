@@ -5,7 +5,7 @@ how long it takes, what it usually asks for counts: at the smallest width the wh
 every larger one the first look around a prediction, and one rate more.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from muscope import plan
@@ -58,3 +58,9 @@ def likely_plan(spec: StudySpec, planned: Plan) -> Plan:
         return planned
     bundles = tuple(plan.bundles(likely(spec)))
     return replace(planned, bundles=bundles, flops=sum(bundle.flops for bundle in bundles))
+
+
+def together(specs: Iterable[StudySpec]) -> Plan:
+    """What several studies usually train, as one plan."""
+    plans = [likely_plan(spec, plan.plan(spec, max_runs=spec.run_count)) for spec in specs]
+    return replace(plans[0], bundles=tuple(bundle for each in plans for bundle in each.bundles))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, func, select, update
+from sqlalchemy import Connection, Row, and_, func, select, update
 
 from muscope.budget import Budget
 from muscope.spec import RunSpec
@@ -96,21 +96,26 @@ def of_study(conn: Connection, study_id: str) -> list[BundleBudget]:
             device=row.device,
             threads=row.threads,
             matmul_precision=row.matmul_precision,
-            budget=None
-            if row.train_s is None
-            else Budget(
-                warm_up_s=row.warm_up_s,
-                train_s=row.train_s,
-                flops=row.flops,
-                peak_bytes=row.peak_bytes,
-                planned_s=row.planned_s,
-                ceiling=row.ceiling,
-                fraction=row.fraction,
-            ),
+            budget=_budget(row),
             reused=row.study_id != study_id,
         )
         for number, row in enumerate(rows, start=1)
     ]
+
+
+def _budget(row: Row[*tuple[object, ...]]) -> Budget | None:
+    """What the latest attempt of a bundle took, if it got so far."""
+    if row.train_s is None:
+        return None
+    return Budget(
+        warm_up_s=row.warm_up_s,
+        train_s=row.train_s,
+        flops=row.flops,
+        peak_bytes=row.peak_bytes,
+        planned_s=row.planned_s,
+        ceiling=row.ceiling,
+        fraction=row.fraction,
+    )
 
 
 def shapes(conn: Connection, study_id: str) -> list[RunSpec]:

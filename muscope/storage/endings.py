@@ -4,7 +4,7 @@ Every function runs under the lock of the study's row. Terminal states never cha
 that have not ended are touched.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
@@ -222,10 +222,16 @@ def cancel_recordings(conn: Connection, study_id: str) -> None:
         cancel_bundle(conn, study_id, row.bundle_id)
 
 
-def not_replaced() -> ColumnElement[bool]:
-    """The runs that no later one has taken the place of."""
+def not_replaced(study_ids: Collection[str]) -> ColumnElement[bool]:
+    """The runs of these studies that no later one has taken the place of.
+
+    What is replaced is listed once: asked of each run by itself, that takes the square of them.
+    """
     again = run.alias("again")
-    return ~select(again.c.id).where(again.c.rerun_of == run.c.id).correlate(run).exists()
+    replaced = select(again.c.rerun_of).where(
+        again.c.study_id.in_(study_ids), again.c.rerun_of.is_not(None)
+    )
+    return run.c.id.not_in(replaced)
 
 
 def open_runs(conn: Connection, bundle_id: int) -> Sequence[Row[int, str]]:

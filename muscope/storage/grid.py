@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, Row, and_, func, select
 
 from muscope.storage import nonfinite
 from muscope.storage.endings import not_replaced
@@ -54,7 +54,7 @@ def runs(conn: Connection, study_id: str) -> list[GridRun]:
     )
     columns = (progress.c.step, progress.c.train_loss, progress.c.eval_loss, progress.c.nonfinite)
     query = (
-        select(run, *columns, not_replaced().label("stands"))
+        select(run, *columns, not_replaced([study_id]).label("stands"))
         .select_from(run)
         .outerjoin(
             progress,
@@ -67,30 +67,28 @@ def runs(conn: Connection, study_id: str) -> list[GridRun]:
         .where(run.c.study_id == study_id)
         .order_by(run.c.ordinal)
     )
-    found = []
-    for number, row in enumerate(conn.execute(query), start=1):
-        if not row.stands:
-            continue
-        asked, bits = json.loads(row.spec_json), row.nonfinite or 0
-        train = nonfinite.restored(row.train_loss, bits, _TRAIN_LOSS)
-        held_out = nonfinite.restored(row.eval_loss, bits, _EVAL_LOSS)
-        found.append(
-            GridRun(
-                number=number,
-                variant=row.variant,
-                width=row.width,
-                depth=row.depth,
-                batch_size=asked.get("batch_size"),
-                sequence_length=asked.get("sequence_length"),
-                steps=asked.get("steps"),
-                octave=row.octave,
-                seed=row.seed,
-                is_check=asked.get("record", "activations") != "losses",
-                state=RunState(row.state),
-                step=row.step,
-                loss=train if held_out is None else held_out,
-                nonfinite_step=row.first_nonfinite_step,
-                nonfinite_tensor=row.first_nonfinite_tensor,
-            )
-        )
-    return found
+    numbered = enumerate(conn.execute(query), start=1)
+    return [_grid_run(number, row) for number, row in numbered if row.stands]
+
+
+def _grid_run(number: int, row: Row[*tuple[object, ...]]) -> GridRun:
+    asked, bits = json.loads(row.spec_json), row.nonfinite or 0
+    train = nonfinite.restored(row.train_loss, bits, _TRAIN_LOSS)
+    held_out = nonfinite.restored(row.eval_loss, bits, _EVAL_LOSS)
+    return GridRun(
+        number=number,
+        variant=row.variant,
+        width=row.width,
+        depth=row.depth,
+        batch_size=asked.get("batch_size"),
+        sequence_length=asked.get("sequence_length"),
+        steps=asked.get("steps"),
+        octave=row.octave,
+        seed=row.seed,
+        is_check=asked.get("record", "activations") != "losses",
+        state=RunState(row.state),
+        step=row.step,
+        loss=train if held_out is None else held_out,
+        nonfinite_step=row.first_nonfinite_step,
+        nonfinite_tensor=row.first_nonfinite_tensor,
+    )

@@ -35,7 +35,7 @@ def bundles(
 
     A run of which `sources` has an equal one has ended with it; the others wait in their bundles.
     """
-    numbers = itertools.count(_runs_so_far(conn, study_id))
+    numbers = itertools.count(runs_so_far(conn, study_id))
     reused: list[Values] = []
     waiting: list[tuple[PlannedBundle, list[Values]]] = []
     for entry in planned:
@@ -84,7 +84,8 @@ def tensors(conn: Connection, study_id: str, planned: Plan) -> None:
     )
 
 
-def _runs_so_far(conn: Connection, study_id: str) -> int:
+def runs_so_far(conn: Connection, study_id: str) -> int:
+    """How many runs a study has, those that were replaced among them."""
     query = select(func.count()).select_from(run).where(run.c.study_id == study_id)
     return conn.execute(query).scalar_one()
 

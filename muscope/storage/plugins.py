@@ -25,9 +25,6 @@ from muscope.vocabulary import BundleState
 
 log = logging.getLogger(__name__)
 
-ALIVE_S = 30.0
-"""A worker that was not heard of for so long has no plugins that one could count on."""
-
 
 class PluginConflict(ValueError):
     """One version of a plugin describes an entry in two ways; the message says what to do."""
@@ -68,7 +65,7 @@ def offer(conn: Connection) -> None:
     the same version is not offered.
     """
     found: dict[str, Described] = {}
-    for row in workers.alive(conn, within_s=ALIVE_S):
+    for row in workers.alive(conn, within_s=workers.ALIVE_S):
         for one in of_worker(row):
             found.setdefault(one.name, one)
     stored = _stored(conn, found)
@@ -157,7 +154,7 @@ def missing(conn: Connection, spec_json: str) -> list[str]:
     A worker must have all that one bundle needs; here each entry is asked for by itself, which is
     what a person can do something about.
     """
-    alive = workers.alive(conn, within_s=ALIVE_S)
+    alive = workers.alive(conn, within_s=workers.ALIVE_S)
     keys = {one.key for row in alive for one in of_worker(row)}
     return [name for name in known.needed(spec_json) if known.key(name) not in keys]
 

@@ -6,7 +6,7 @@ guarded by what it saw.
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
 
-from muscope.storage import endings
+from muscope.storage import endings, workers
 from muscope.storage.database import Database, now
 from muscope.storage.endings import Execution
 from muscope.storage.leases import lock_study
@@ -16,7 +16,6 @@ from muscope.vocabulary import AttemptState, BundleState, StudyIntent
 
 SENT_AT_ONCE = 64
 """Messages per round: any of them wakes a worker, and a broker must not fill up."""
-WORKER_ALIVE_S = 30.0
 
 
 def reap(db: Database, *, resend_s: float) -> list[int]:
@@ -75,7 +74,7 @@ def _due(resend_s: float) -> Select[int]:
 
 
 def _a_worker_idles() -> ColumnElement[bool]:
-    living = select(func.count()).where(worker.c.heartbeat_at >= now() - WORKER_ALIVE_S)
+    living = select(func.count()).where(worker.c.heartbeat_at >= now() - workers.ALIVE_S)
     busy = (
         select(func.count())
         .select_from(attempt)

@@ -10,7 +10,7 @@ from muscope.ingest import Batch, Opening
 from muscope.recorded import RecordedSpec, RecordedVariant
 from muscope.spec import STORED, canonical_json
 from muscope.spec import digest as spec_digest
-from muscope.storage import endings, events, studies
+from muscope.storage import endings, events, planting, studies
 from muscope.storage.database import now
 from muscope.storage.endings import Execution, Reason
 from muscope.storage.leases import lock_study
@@ -27,7 +27,11 @@ from muscope.vocabulary import (
 
 FOREVER_S = 100 * 365 * 86_400.0
 """A recording holds its bundle until it is closed: its spool may come back after weeks."""
-BEGUN_AGAIN = "It was begun again; the newer recording is shown in its place."
+BEGUN_AGAIN = (
+    "Another recording of the same study, variant, width, depth and seed began later and is shown "
+    "in its place. Where both were to count, give each a seed or a variant of its own; of several "
+    "ranks let one record."
+)
 _ENDED_BADLY = (RunState.FAILED, RunState.CANCELLED)
 
 
@@ -98,6 +102,30 @@ def new_study(conn: Connection, opening: Opening) -> str:
 def new_run(conn: Connection, study_id: str, opening: Opening) -> tuple[int, int]:
     """Run and attempt of a recording; whatever had its place before makes room."""
     replaced = _make_room(conn, study_id, opening)
+    bundle_id, attempt_id = _execution(conn, study_id, opening)
+    run_id = conn.execute(
+        insert(run)
+        .values(
+            study_id=study_id,
+            bundle_id=bundle_id,
+            ordinal=planting.runs_so_far(conn, study_id),
+            variant=opening.variant.key,
+            width=opening.width,
+            depth=opening.depth,
+            seed=opening.seed,
+            spec_json=canonical_json(opening),
+            spec_digest=spec_digest(opening),
+            state=RunState.RUNNING,
+            rerun_of=replaced,
+        )
+        .returning(run.c.id)
+    ).scalar_one()
+    events.append(conn, study_id, "run_state", run_id=run_id, to_state=RunState.RUNNING)
+    return run_id, attempt_id
+
+
+def _execution(conn: Connection, study_id: str, opening: Opening) -> tuple[int, int]:
+    """Bundle and attempt of a recording, which nobody but its recorder executes."""
     host = opening.environment.get("host", "")[:100]
     worker_id = f"recorder@{host}" if host else "recorder"
     bundle_id = conn.execute(
@@ -128,26 +156,7 @@ def new_run(conn: Connection, study_id: str, opening: Opening) -> tuple[int, int
         )
         .returning(attempt.c.id)
     ).scalar_one()
-    before = select(func.count()).select_from(run).where(run.c.study_id == study_id)
-    run_id = conn.execute(
-        insert(run)
-        .values(
-            study_id=study_id,
-            bundle_id=bundle_id,
-            ordinal=conn.execute(before).scalar_one(),
-            variant=opening.variant.key,
-            width=opening.width,
-            depth=opening.depth,
-            seed=opening.seed,
-            spec_json=canonical_json(opening),
-            spec_digest=spec_digest(opening),
-            state=RunState.RUNNING,
-            rerun_of=replaced,
-        )
-        .returning(run.c.id)
-    ).scalar_one()
-    events.append(conn, study_id, "run_state", run_id=run_id, to_state=RunState.RUNNING)
-    return run_id, attempt_id
+    return bundle_id, attempt_id
 
 
 def _make_room(conn: Connection, study_id: str, opening: Opening) -> int | None:
@@ -183,7 +192,7 @@ def describe(conn: Connection, study_id: str, variant: RecordedVariant) -> None:
     spec = _spec(conn, study_id)
     known = {entry.key: entry for entry in spec.variants}
     known[variant.key] = _merged(known.get(variant.key, variant), variant)
-    shown = and_(run.c.study_id == study_id, endings.not_replaced())
+    shown = and_(run.c.study_id == study_id, endings.not_replaced([study_id]))
     query = select(run.c.width, run.c.depth, run.c.seed).where(shown).distinct()
     there = conn.execute(query).all()
     counts = _begun(conn, study_id)
@@ -224,7 +233,7 @@ def _begun(conn: Connection, study_id: str) -> dict[str, int]:
     """How many runs of each variant have begun; what was replaced does not count."""
     query = (
         select(run.c.variant, func.count().label("runs"))
-        .where(run.c.study_id == study_id, endings.not_replaced())
+        .where(run.c.study_id == study_id, endings.not_replaced([study_id]))
         .group_by(run.c.variant)
     )
     return {row.variant: row.runs for row in conn.execute(query)}

@@ -272,16 +272,19 @@ def _tensor_ids(conn: Connection, study_id: str, batch: Batch) -> dict[str, int]
     if len(known) + len(new) > ingest.MOST_TENSORS:
         raise Conflict(f"a recorded study holds at most {ingest.MOST_TENSORS} tensors")
     ids = {name: row.id for name, row in known.items()}
-    for ordinal, line in enumerate(new.values(), len(known)):
-        values = {
+    rows = [
+        {
             "study_id": study_id,
             "name": line.name,
             "role": line.role,
             "ordinal": ordinal,
             "is_judged": int(line.is_judged),
         }
-        added = insert(tensor).values(values).returning(tensor.c.id)
-        ids[line.name] = conn.execute(added).scalar_one()
+        for ordinal, line in enumerate(new.values(), len(known))
+    ]
+    if rows:
+        added = insert(tensor).returning(tensor.c.id, sort_by_parameter_order=True)
+        ids |= zip(new, conn.execute(added, rows).scalars(), strict=True)
     return ids
 
 

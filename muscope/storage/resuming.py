@@ -81,12 +81,13 @@ def take_over(conn: Connection, claim: Claim, attempt_id: int, *, steps: tuple[i
     prove(conn, claim)
     first, last = steps
     run_ids = [member.run_id for member in claim.members]
+    holders = (attempt_id, *_heirs(conn, claim, attempt_id))
     for table in _ROWS:
         conn.execute(
             update(table)
             .where(
                 table.c.run_id.in_(run_ids),
-                table.c.attempt_id.in_((attempt_id, *_heirs(conn, claim, attempt_id))),
+                table.c.attempt_id.in_(holders),
                 table.c.step.between(first, last),
             )
             .values(attempt_id=claim.attempt_id)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, exists, select
 
 from muscope import __version__, extension, plan
 from muscope.plan import Plan
@@ -17,6 +17,7 @@ from muscope.recorded import stored
 from muscope.spec import StudySpec, digest
 from muscope.storage import endings, plugins
 from muscope.storage.holders import Source, Sources
+from muscope.storage.leases import lock_study
 from muscope.storage.tables import attempt, run, study
 from muscope.vocabulary import RunState, StudyIntent
 
@@ -55,6 +56,25 @@ def check(conn: Connection, spec: StudySpec) -> None:
 def extendable(conn: Connection, study_id: str) -> StudySpec:
     """The spec of a study that can be extended now; or raise why it cannot."""
     return _extended(conn, study_id)
+
+
+def equal(conn: Connection, spec: StudySpec) -> str | None:
+    """The study that adds the same to the same one, unless it was cancelled or a run of it failed.
+
+    A second one would train the same runs again. Who asks at the same moment waits for the answer.
+    """
+    if spec.extends is None:
+        return None
+    lock_study(conn, spec.extends)
+    lost = run.c.state.in_((RunState.FAILED, RunState.OUT_OF_MEMORY, RunState.CANCELLED))
+    same = select(study.c.id).where(
+        study.c.extends == spec.extends,
+        study.c.spec_digest == digest(spec),
+        study.c.intent == StudyIntent.OPEN,
+        study.c.deleted_at.is_(None),
+        ~exists().where(run.c.study_id == study.c.id, lost),
+    )
+    return conn.execute(same.order_by(study.c.created_at).limit(1)).scalar()
 
 
 def of(conn: Connection, spec: StudySpec) -> "Reuse":

@@ -110,9 +110,12 @@ def create(
 
     Of a study with stages these are the runs of the first. The same key with the same spec gives
     the study it made before. One that extends another must be able to (`reuse.check` says why not);
-    the runs that it reuses have ended at once.
+    the runs that it reuses have ended at once. What adds the same to the same study is that study.
     """
     reuse.check(conn, spec)
+    same = reuse.equal(conn, spec)
+    if same is not None and not _is_taken(conn, idempotency_key):
+        return same, False
     known = reuse.of(conn, spec)
     study_id = _insert_study(conn, spec, idempotency_key)
     if study_id is None:
@@ -288,6 +291,11 @@ def _created(left: Plan) -> events.Data:
     return data
 
 
+def _is_taken(conn: Connection, key: str | None) -> bool:
+    query = select(study.c.id).where(study.c.idempotency_key == key)
+    return key is not None and conn.execute(query).first() is not None
+
+
 def _existing(conn: Connection, spec: StudySpec, key: str) -> str:
     query = select(study.c.id, study.c.spec_digest).where(study.c.idempotency_key == key)
     found = conn.execute(query).one()
@@ -330,7 +338,7 @@ def _counts(
     found |= {study_id: ({}, {}) for study_id in ids}
     is_own = run.c.reuses.is_(None).label("is_own")
     query = select(run.c.study_id, run.c.state, is_own, func.count().label("runs"))
-    query = query.where(run.c.study_id.in_(found), endings.not_replaced())
+    query = query.where(run.c.study_id.in_(found), endings.not_replaced(found))
     for row in conn.execute(query.group_by(run.c.study_id, run.c.state, is_own)):
         whole, own = found[row.study_id]
         whole[RunState(row.state)] = whole.get(RunState(row.state), 0) + row.runs

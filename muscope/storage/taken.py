@@ -1,8 +1,9 @@
-"""What the runs of one variant were trained on, and how much of a device's time they took."""
+"""What the runs of every variant were trained on, and how much of a device's time they took."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from muscope.storage.tables import attempt, run
 
@@ -15,40 +16,53 @@ _NAMES = {
 }
 
 
-def surroundings(conn: Connection, study_id: str, variant: str) -> Mapping[str, str]:
-    """By name: devices, versions and data of the runs of a variant that gave a result."""
+def surroundings(conn: Connection, study_id: str) -> dict[str, Mapping[str, str]]:
+    """By variant and name: devices, versions and data of the runs that gave a result."""
     columns = [attempt.c[name] for name in _NAMES]
     query = (
-        select(*columns)
+        select(run.c.variant, *columns)
         .distinct()
         .join(run, run.c.accepted_attempt == attempt.c.id)
-        .where(run.c.study_id == study_id, run.c.variant == variant)
+        .where(run.c.study_id == study_id)
     )
-    rows = conn.execute(query).all()
-    said = {
-        words: ", ".join(sorted({str(value) for row in rows if (value := getattr(row, name))}))
-        for name, words in _NAMES.items()
+    found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for row in conn.execute(query):
+        for name, words in _NAMES.items():
+            if value := getattr(row, name):
+                found[row.variant][words].add(str(value))
+    return {
+        variant: {words: ", ".join(sorted(of[words])) for words in _NAMES.values() if words in of}
+        for variant, of in found.items()
     }
-    return {words: value for words, value in said.items() if value}
 
 
-def device_seconds(conn: Connection, study_id: str, variant: str) -> float | None:
-    """The time on a device of its runs, each an equal share of its bundle; None before the first.
+def device_seconds(conn: Connection, study_id: str) -> dict[str, float]:
+    """By variant: the time on a device of its runs, each an equal share of its bundle.
 
-    A run that is reused counts as what it took where it was trained.
+    A run that is reused counts as what it took where it was trained. A variant of which no run has
+    ended with its time known has none.
     """
-    other = run.alias("other")
     members = (
-        select(func.count())
-        .where(other.c.bundle_id == attempt.c.bundle_id, other.c.reuses.is_(None))
-        .correlate(attempt)
-        .scalar_subquery()
+        select(run.c.bundle_id, func.count().label("number"))
+        .where(run.c.reuses.is_(None), run.c.bundle_id.in_(_bundles(study_id)))
+        .group_by(run.c.bundle_id)
+        .subquery()
     )
-    share = (attempt.c.warm_up_s + attempt.c.train_s) / func.nullif(members, 0)
+    share = (attempt.c.warm_up_s + attempt.c.train_s) / members.c.number
     query = (
-        select(func.sum(share))
-        .join(run, run.c.accepted_attempt == attempt.c.id)
-        .where(run.c.study_id == study_id, run.c.variant == variant)
+        select(run.c.variant, func.sum(share))
+        .join(attempt, attempt.c.id == run.c.accepted_attempt)
+        .join(members, members.c.bundle_id == attempt.c.bundle_id)
+        .where(run.c.study_id == study_id, attempt.c.train_s.is_not(None))
+        .group_by(run.c.variant)
     )
-    seconds = conn.execute(query).scalar()
-    return None if seconds is None else float(seconds)
+    return {variant: float(seconds) for variant, seconds in conn.execute(query)}
+
+
+def _bundles(study_id: str) -> Select[tuple[int]]:
+    """Those in which its runs were trained, of whatever study they are."""
+    return (
+        select(attempt.c.bundle_id)
+        .join(run, run.c.accepted_attempt == attempt.c.id)
+        .where(run.c.study_id == study_id)
+    )

@@ -117,7 +117,8 @@ def _texts(conn: Connection, study_id: str, *kinds: str) -> list[str]:
 def of_studies(conn: Connection, ids: Iterable[str]) -> dict[str, list[VerdictSummary]]:
     """The badges of several studies, each in the order of its spec."""
     ids = list(ids)
-    query = select(verdict)
+    columns = ("study_id", "variant", "kind", "verdict", "final", "runs_judged")
+    query = select(*(verdict.c[name] for name in columns))
     found: dict[str, list[VerdictSummary]] = {study_id: [] for study_id in ids}
     for row in conn.execute(query.where(verdict.c.study_id.in_(ids))):
         words = WORDS.get(row.kind, CellVerdict)

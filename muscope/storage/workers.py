@@ -11,6 +11,9 @@ from muscope.storage.database import now
 from muscope.storage.events import moment
 from muscope.storage.tables import worker
 
+ALIVE_S = 30.0
+"""A worker that was not heard of for so long is not counted on; its leases have expired too."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:

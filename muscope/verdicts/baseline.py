@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from pydantic import BaseModel, ConfigDict, JsonValue
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtr
 
+from muscope.verdicts.student import standard_error
 from muscope.verdicts.types import Cell, VariantVerdict
 from muscope.vocabulary import Axis, CellVerdict, Role, Statistic, TensorKind
 
@@ -328,8 +329,7 @@ def _error(slope: KeptSlope, confidence: float) -> float:
     """The standard error that an interval was made of."""
     if slope.low is None or slope.high is None:
         return math.nan
-    quantile = float(stdtrit(slope.seeds - 1, (1 + confidence) / 2))
-    return (slope.high - slope.low) / 2 / quantile
+    return standard_error(slope.low, slope.high, seeds=slope.seeds, confidence=confidence)
 
 
 def _holds(slope: KeptSlope, value: float | None) -> bool:

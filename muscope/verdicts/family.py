@@ -19,8 +19,8 @@ from collections.abc import Hashable, Iterable
 
 from scipy.special import stdtrit
 
-from muscope.verdicts.slopes import quantile
 from muscope.verdicts.statements import place
+from muscope.verdicts.student import standard_error
 from muscope.verdicts.types import Cell
 from muscope.vocabulary import CellVerdict
 
@@ -66,8 +66,9 @@ class Family:
         """The squared standard error that its interval was made of."""
         if cell.low is None or cell.high is None:
             return 0.0
-        half = (cell.high - cell.low) / 2
-        return float(half / quantile(cell.seeds, self.confidence)) ** 2
+        confidence = self.confidence
+        error = standard_error(cell.low, cell.high, seeds=cell.seeds, confidence=confidence)
+        return error**2
 
 
 def _like(cell: Cell) -> Hashable:

@@ -14,7 +14,7 @@ import numpy as np
 from muscope.theory.expected import TOLERANCE
 from muscope.verdicts.axes import over
 from muscope.verdicts.grid import Grid, Place
-from muscope.verdicts.slopes import Bools, Floats, quantile
+from muscope.verdicts.slopes import Bools, Floats, quantile_of_seeds
 from muscope.verdicts.types import DECIDING, Joint
 from muscope.vocabulary import Axis, Statistic
 
@@ -64,7 +64,7 @@ def _fitted(
     half_width = None
     if seeds >= 2:
         spread = np.einsum("wl,wls->s", contrasts[2], np.log2(own)).std(ddof=1)
-        half_width = float(quantile(seeds, confidence) * spread / math.sqrt(seeds))
+        half_width = float(quantile_of_seeds(seeds, confidence) * spread / math.sqrt(seeds))
     octaves = math.log2(axes[1][-1] / axes[1][0])
     return [
         Joint(

@@ -21,15 +21,13 @@ from muscope.records import Sample
 from muscope.spec import StudySpec, Variant
 from muscope.theory import expected
 from muscope.verdicts import axes, looks, power, statements, stopping
-from muscope.verdicts.cells import EXCUSABLE, StandardOf, cells_of, cells_on
+from muscope.verdicts.cells import StandardOf, cells_of, cells_on
 from muscope.verdicts.diagnosis.of_study import of_variant
 from muscope.verdicts.family import Family
 from muscope.verdicts.grid import Grid, gather
 from muscope.verdicts.joint import joint_slopes
 from muscope.verdicts.types import Cell, EarlyStop, TensorVerdict, VariantVerdict
 from muscope.vocabulary import Axis, CellVerdict
-
-__all__ = ["EXCUSABLE", "cells_of", "further_cells", "judge", "tensor_verdicts", "worst_of"]
 
 FROM_HARMLESS_TO_WORST = (
     CellVerdict.ZERO,

@@ -17,6 +17,7 @@ from muscope.records import Sample
 from muscope.theory import expected
 from muscope.theory.expected import Coordinates, Powers, Standard
 from muscope.verdicts import judge, power, statements
+from muscope.verdicts.cells import cells_of
 from muscope.verdicts.diagnosis.of_own import of_own
 from muscope.verdicts.family import Family
 from muscope.verdicts.grid import Place, Tensor, arrange
@@ -77,7 +78,7 @@ def judge_own(
     }
     statistics = STATISTICS["activations"][TensorKind.ACTIVATION]
     arranged = arrange(list(samples), order, statistics, (grid.widths, grid.seeds))
-    cells = tuple(judge.cells_of(arranged, grid.widths, _At(variant)))
+    cells = tuple(cells_of(arranged, grid.widths, _At(variant)))
     further = tuple(judge.further_cells(arranged, grid.widths, _in_depth, CONFIDENCE))
     family = Family((c for c in cells if (c.depth, c.tensor) in decides), CONFIDENCE)
     cells = tuple(map(family.told, cells))

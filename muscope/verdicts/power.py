@@ -30,12 +30,10 @@ from scipy.special import stdtr
 from muscope import catalogue, costs
 from muscope.spec import RunSpec, StudySpec, Variant
 from muscope.verdicts.looks import CONFIDENCE
-from muscope.verdicts.slopes import Floats, quantile
-from muscope.verdicts.types import Addition, Cell
+from muscope.verdicts.slopes import Floats, quantile_of_seeds
+from muscope.verdicts.types import ENOUGH, Addition, Cell
 from muscope.vocabulary import CellVerdict
 
-ENOUGH = 0.8
-"""How likely an addition should decide: the power that studies are planned for by convention."""
 HALF = 0.5
 """Less likely than not is not worth offering."""
 FEWEST_SEEDS = 3
@@ -176,9 +174,9 @@ def _chances(
     seeds = np.array([cell.seeds for cell in cells])[:, None]
     slope = np.array([cell.slope or 0.0 for cell in cells])[:, None]
     half_width = np.array([((cell.high or 0.0) - (cell.low or 0.0)) / 2 for cell in cells])[:, None]
-    error = half_width / quantile(seeds, confidence)  # s / sqrt(S)
+    error = half_width / quantile_of_seeds(seeds, confidence)  # s / sqrt(S)
     new_error = error * np.sqrt(seeds * gain / np.maximum(totals, seeds))
-    half = quantile(totals, confidence) * new_error
+    half = quantile_of_seeds(totals, confidence) * new_error
     still = np.sqrt(np.maximum(error**2 - new_error**2, 1e-24))
     grows = np.zeros(half.shape)
     decided = np.zeros(half.shape)

@@ -76,9 +76,9 @@ def own_variant(variant: RecordedVariant) -> OwnVariant:
 
 
 def judged_steps(samples: Iterable[Sample], most: int) -> tuple[int, ...]:
-    """The steps that every width has; of more than `most` the first 9 and then ever sparser ones.
+    """The steps that every width has; of more than `most` first all, then ever sparser ones.
 
-    The last common step is always among them.
+    The first 8 are there, or half of `most`, and the last one always is.
     """
     by_width: defaultdict[int, set[int]] = defaultdict(set)
     for sample in samples:

@@ -167,7 +167,7 @@ def _of_seeds(contrast: Floats, logs: Floats) -> Floats:
     return np.where(known, terms, np.nan)
 
 
-def quantile(seeds: int | Integers, confidence: float) -> Floats:
+def quantile_of_seeds(seeds: int | Integers, confidence: float) -> Floats:
     """Half an interval in standard errors: Student's t of so many seeds, two-sided."""
     t: Floats = np.asarray(stdtrit(np.maximum(seeds - 1, 1), 0.5 + confidence / 2))
     return t
@@ -181,7 +181,7 @@ def _half_width(seed_slopes: Floats, seeds: Integers, confidence: float) -> Floa
     mean = np.where(known, seed_slopes, 0.0).sum(axis=1) / divisor
     squares = (np.where(known, seed_slopes - mean[:, None], 0.0) ** 2).sum(axis=1)
     variance = squares / np.maximum(seeds - 1, 1)
-    half_width = quantile(seeds, confidence) * np.sqrt(variance / divisor)
+    half_width = quantile_of_seeds(seeds, confidence) * np.sqrt(variance / divisor)
     return np.where(several & known.any(axis=1), half_width, np.nan)
 
 

@@ -9,7 +9,7 @@ variant only if it would be found in a cell with the error of the look shared am
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
-from muscope.verdicts.slopes import quantile
+from muscope.verdicts.slopes import quantile_of_seeds
 from muscope.verdicts.types import Cell
 from muscope.vocabulary import CellVerdict
 
@@ -45,5 +45,5 @@ def _lies_beyond(cell: Cell, confidence: float, shared: float) -> bool:
     """Whether the interval lies beyond the tolerance when it is as wide as `shared` asks."""
     if cell.slope is None or cell.low is None or cell.high is None:
         return False
-    wider = float(quantile(cell.seeds, shared) / quantile(cell.seeds, confidence))
+    wider = float(quantile_of_seeds(cell.seeds, shared) / quantile_of_seeds(cell.seeds, confidence))
     return abs(cell.slope) - (cell.high - cell.low) / 2 * wider > cell.tolerance

@@ -6,6 +6,8 @@ within a bracket.
 """
 
 import math
+import statistics
+from collections.abc import Sequence
 from functools import lru_cache
 
 TINY = 1e-300
@@ -38,6 +40,19 @@ def quantile(freedom: float, confidence: float) -> float:
         if abs(found - before) <= CLOSE * found:
             break
     return found
+
+
+def half_width(values: Sequence[float], confidence: float) -> float | None:
+    """t s / sqrt(n): how far the interval of a mean reaches; None of fewer than two values."""
+    if len(values) < 2:
+        return None
+    error = statistics.stdev(values) / math.sqrt(len(values))
+    return quantile(len(values) - 1, confidence) * error
+
+
+def standard_error(low: float, high: float, *, seeds: int, confidence: float) -> float:
+    """What an interval over so many seeds was made of."""
+    return (high - low) / 2 / quantile(seeds - 1, confidence)
 
 
 def _density(freedom: float, t: float) -> float:

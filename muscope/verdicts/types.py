@@ -146,12 +146,16 @@ class TensorVerdict(Judged):
         return abs(self.worst.slope or 0.0) if self.worst else 0.0
 
 
+ENOUGH = 0.8
+"""How likely an addition should decide: the power that studies are planned for by convention."""
+
+
 class Addition(Judged):
     """The cheapest addition that would decide an inconclusive variant.
 
     `widths` are extra ones, `seeds` how many there should be in all, at every width. `probability`
-    is how likely that decides the verdict, `decided` what share of the open slopes it decides, and
-    `cost` its FLOPs over those of the study so far; None where they cannot be told.
+    is how likely that decides the verdict, `decided` what share of the open slopes it decides on
+    average, and `cost` its FLOPs over those of the study so far; None where they cannot be told.
     """
 
     seeds: int
@@ -161,7 +165,7 @@ class Addition(Judged):
     cost: float | None = None
 
     def sentence(self) -> str:
-        """`width 1024 and 5 seeds in all would decide with 84 %, for 2.1 times the cost so far`."""
+        """`width 1024 and 5 seeds in all would decide it with a probability of 84 %, for 2.1 …`."""
         wider = ", ".join(map(str, self.widths))
         noun = "width" if len(self.widths) == 1 else "widths"
         what = f"{noun} {wider} and " if wider else ""
@@ -171,10 +175,11 @@ class Addition(Judged):
     def _effect(self) -> str:
         if self.probability is None or self.decided is None:
             return "give intervals"
-        sure = _percent(self.probability)
-        if self.probability >= self.decided:
-            return f"decide with {sure}"
-        return f"decide {_percent(self.decided)} of the open slopes, and all with {sure}"
+        sure = f"with a probability of {_percent(self.probability)}"
+        if self.probability >= ENOUGH or self.probability >= self.decided:
+            return f"decide it {sure}"
+        share = _percent(self.decided)
+        return f"decide about {share} of the open slopes, and the whole verdict {sure}"
 
 
 def _percent(share: float) -> str:

@@ -11,9 +11,9 @@ from muscope import access, assets, dispatch
 from muscope.settings import Settings
 from muscope.storage import schema
 from muscope.storage.database import Database
-from muscope_server import errors, hosts, permissions
+from muscope_server import downloading, errors, hosts, permissions
 from muscope_server.doorbell import Doorbell
-from muscope_server.downloading import Places
+from muscope_server.limits import COMPARISONS
 from muscope_server.pace import Pace
 from muscope_server.reaper import Reaper
 from muscope_server.routes import (
@@ -31,6 +31,7 @@ from muscope_server.routes import (
     recordings,
 )
 from muscope_server.security import Gate
+from muscope_server.services.remembering import Remembered
 from muscope_server.services.streams import Streams
 from muscope_server.sessions import Sessions
 from muscope_server.static import Assets
@@ -55,8 +56,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.database = database
     app.state.doorbell = Doorbell(dispatch.celery_app(settings))
     app.state.streams = Streams(database)
-    app.state.places = Places()
+    app.state.places = downloading.downloads()
+    app.state.easels = downloading.figures()
     app.state.pace = Pace()
+    app.state.comparisons = Remembered(COMPARISONS)
     for module in (
         api, recordings, events, login, pages, figures, downloads, plugins, presets, compare,
         grid, recipes,

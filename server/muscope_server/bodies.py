@@ -52,7 +52,10 @@ def most(scope: Scope) -> int:
 
 
 async def read(receive: Receive, *, most: int) -> bytes:
-    """The whole body, or a refusal when it grows too large or takes too long."""
+    """The whole body, or a refusal when it grows too large or takes too long.
+
+    What is too large is read to its end, as far as it is worth it, so that the refusal is seen.
+    """
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
@@ -62,12 +65,44 @@ async def read(receive: Receive, *, most: int) -> bytes:
                     raise ClientDisconnect
                 body += message.get("body", b"")
                 if len(body) > most:
-                    raise _too_large(len(body), most, close=True)
+                    is_whole = not message.get("more_body", False) or await skip(receive)
+                    raise _too_large(len(body), most, close=not is_whole)
                 if not message.get("more_body", False):
                     return bytes(body)
     except TimeoutError:
         sentence = f"The body did not arrive within {BODY_SECONDS:g} s."
         raise Refusal(408, "body_too_slow", sentence, headers={"Connection": "close"}) from None
+
+
+def is_awaited(scope: Scope, headers: Headers) -> bool:
+    """Whether an answer would be lost unless the body is read before it.
+
+    Who asks for the connection to be closed sees it reset while the body is still on its way. A
+    body that comes only after a `100 Continue` is not on its way.
+    """
+    closes = scope["http_version"] == "1.0" or "close" in headers.get("connection", "").lower()
+    if not closes or "expect" in headers:
+        return False
+    length = headers.get("content-length", "0")
+    is_sent = "transfer-encoding" in headers or (length.isdecimal() and length != "0")
+    return is_sent and len(length) < 20 and int(length) <= DRAINED_BODY_BYTES
+
+
+async def skip(receive: Receive) -> bool:
+    """Read over the rest of a body; False where there is too much of it, or it takes too long."""
+    left = DRAINED_BODY_BYTES
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while left > 0:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                left -= len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return True
+    except TimeoutError:
+        pass
+    return False
 
 
 def replay(body: bytes, receive: Receive) -> Receive:

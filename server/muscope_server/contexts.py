@@ -106,6 +106,7 @@ class Badge:
     label: str
     verdict: CellVerdict | TransferVerdict | SearchVerdict | None
     standing: str
+    is_harmless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,6 +416,7 @@ class CompareContext:
 
     `problems` say what cannot be compared and why; `against` is the place of the variant that is
     subtracted, `shown` the rest of the view for links; `mark` changes when there is more to show.
+    `events` is the stream of what goes on, `after` which of it the page has seen.
     """
 
     comparison: Comparison | None
@@ -434,3 +436,5 @@ class CompareContext:
     studies: Sequence[ChoosableStudy]
     most: int
     mark: str
+    events: str
+    after: str

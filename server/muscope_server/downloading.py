@@ -1,4 +1,4 @@
-"""Downloads that hold a database connection: few at once, and none for ever."""
+"""What is heavy, few at once: downloads that hold a database connection, and figures."""
 
 import asyncio
 import logging
@@ -13,7 +13,13 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from muscope_server.errors import try_later
-from muscope_server.limits import DOWNLOAD_SECONDS, DOWNLOAD_WAIT_SECONDS, DOWNLOADS
+from muscope_server.limits import (
+    DOWNLOAD_SECONDS,
+    DOWNLOAD_WAIT_SECONDS,
+    DOWNLOADS,
+    FIGURE_WAIT_SECONDS,
+    FIGURES,
+)
 
 log = logging.getLogger(__name__)
 
@@ -21,25 +27,35 @@ Chunks: TypeAlias = Generator[str, None, None]
 
 
 class Places:
-    """Room for a few downloads at once."""
+    """Room for so many at once of `what` is heavy; a further one waits `wait_s`."""
 
-    def __init__(self) -> None:
-        self._free = asyncio.Semaphore(DOWNLOADS)
+    def __init__(self, what: str, many: int, wait_s: float) -> None:
+        self.what, self.many, self.wait_s = what, many, wait_s
+        self._free = asyncio.Semaphore(many)
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
         """One place for the block; refused when none becomes free soon."""
         try:
-            async with asyncio.timeout(DOWNLOAD_WAIT_SECONDS):
+            async with asyncio.timeout(self.wait_s):
                 await self._free.acquire()
         except TimeoutError:
-            message = f"{DOWNLOADS} downloads are under way, and no more at once; try again soon."
-            seconds = 10 * DOWNLOAD_WAIT_SECONDS
-            raise try_later(503, "too_many_downloads", message, seconds=seconds) from None
+            message = f"{self.many} {self.what} are under way, and no more at once; try again soon."
+            raise try_later(503, f"too_many_{self.what}", message, seconds=20) from None
         try:
             yield
         finally:
             self._free.release()
+
+
+def downloads() -> Places:
+    """Room for downloads."""
+    return Places("downloads", DOWNLOADS, DOWNLOAD_WAIT_SECONDS)
+
+
+def figures() -> Places:
+    """Room for figures."""
+    return Places("figures", FIGURES, FIGURE_WAIT_SECONDS)
 
 
 class Download(StreamingResponse):

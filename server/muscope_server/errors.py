@@ -14,6 +14,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
+from muscope import spec_file
 from muscope.storage import disk
 from muscope.storage.disk import DiskFull
 from muscope_server import templates
@@ -30,6 +31,11 @@ class FieldError(BaseModel):
 
     path: str
     message: str
+
+
+def in_words(fields: Sequence[FieldError]) -> str:
+    """The first few in one sentence; the fields themselves name all of them."""
+    return "; ".join(spec_file.sentence(field.path, field.message) for field in fields[:3])
 
 
 class Refusal(Exception):
@@ -122,11 +128,11 @@ async def _http_error(request: Request, exc: Exception) -> Response:
 
 async def _invalid_parameters(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)
-    fields = [
-        FieldError(path=".".join(map(str, error["loc"][1:])) or "body", message=error["msg"])
-        for error in exc.errors()
-    ]
-    refusal = Refusal(422, "invalid", "Some parameters are not valid.", fields=fields)
+    paths = (".".join(map(str, one["loc"][1:])) or "body" for one in exc.errors())
+    messages = map(spec_file.message, exc.errors())
+    found = zip(paths, messages, strict=True)
+    fields = [FieldError(path=path, message=message) for path, message in found]
+    refusal = Refusal(422, "invalid", f"{in_words(fields)}.", fields=fields)
     return response(request.scope, refusal)
 
 

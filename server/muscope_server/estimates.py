@@ -11,7 +11,6 @@ from muscope.stages import outlook
 from muscope.storage import workers
 from muscope.storage.database import Database
 from muscope.storage.workers import WorkerRow
-from muscope_server.waiting import ALIVE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +42,4 @@ def machines(database: Database) -> list[Machine]:
 
 def _alive(database: Database) -> list[WorkerRow]:
     with database.read() as conn:
-        return workers.alive(conn, within_s=ALIVE_S)
+        return workers.alive(conn, within_s=workers.ALIVE_S)

@@ -1,7 +1,6 @@
 """The published experiments on pages: what the home page offers and the form is filled in from."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import cache
 
 from muscope import plan, timing
@@ -80,11 +79,7 @@ def links(database: Database) -> list[ExperimentLink]:
 @cache
 def usual(name: str) -> Plan:
     """What all studies of a preset usually train, as one plan; presets stay as they are."""
-    plans = [
-        outlook.likely_plan(spec, plan.plan(spec, max_runs=spec.run_count))
-        for spec in PRESETS[name].studies(OFFERED_SIZE)
-    ]
-    return replace(plans[0], bundles=tuple(one for each in plans for one in each.bundles))
+    return outlook.together(PRESETS[name].studies(OFFERED_SIZE))
 
 
 def study(name: str, wanted: str, number: int) -> tuple[StudySpec, FromExperiment]:

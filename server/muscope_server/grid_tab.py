@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from muscope.recorded import RecordedVariant
 from muscope.reports import run_grid
 from muscope.reports.run_grid import PlacedRun
 from muscope.spec import StudySpec, Variant, digest
@@ -28,7 +30,7 @@ def context(conn: Connection, row: StudyRow) -> GridContext:
 
 def placed(conn: Connection, row: StudyRow) -> Iterator[PlacedRun]:
     """Every run, with what its table holds."""
-    variants = {variant.key: variant for variant in row.spec.variants}
+    variants = {variant.key: _of(variant) for variant in row.spec.variants}
     found = grid.runs(conn, row.id)
     several = {
         name: len({getattr(run, name) for run in found if not run.is_check}) > 1
@@ -41,24 +43,36 @@ def placed(conn: Connection, row: StudyRow) -> Iterator[PlacedRun]:
         variant = variants.get(run.variant)
         if variant is None:
             continue
-        base, model = 0.0, ""
-        if isinstance(variant, Variant):
-            base, model = math.log2(variant.optimizer.learning_rate), digest(variant.model)
         yield PlacedRun(
             number=run.number,
             variant=run.variant,
             label=variant.label,
-            group=f"{model} {'check' if run.is_check else ''}",
+            group=f"{variant.model} {'check' if run.is_check else ''}",
             held=_held(run, several, is_joined=is_joined),
             width=run.width,
             seed=run.seed,
-            column=float(run.seed) if run.is_check else base + run.octave,
+            column=float(run.seed) if run.is_check else variant.log2_rate + run.octave,
             is_check=run.is_check,
             state=run.state,
             loss=run.loss,
             step=run.step,
             note=_note(run),
         )
+
+
+class _Known(NamedTuple):
+    """What the runs of a variant have in common: its words, its model, and its rate."""
+
+    label: str
+    model: str
+    log2_rate: float
+
+
+def _of(variant: Variant | RecordedVariant) -> _Known:
+    if isinstance(variant, RecordedVariant):
+        return _Known(variant.label, "", 0.0)
+    rate = math.log2(variant.optimizer.learning_rate)
+    return _Known(variant.label, digest(variant.model), rate)
 
 
 def _held(run: GridRun, several: dict[str, bool], *, is_joined: bool) -> tuple[str, ...]:

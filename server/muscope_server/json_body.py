@@ -2,16 +2,22 @@
 
 import json
 import math
-from typing import NoReturn, TypeAlias
+from typing import NoReturn, TypeAlias, TypeVar
 
 from fastapi import Request
+from pydantic import BaseModel, ValidationError
 
-from muscope_server.errors import Refusal
+from muscope.spec_file import explain
+from muscope_server.errors import FieldError, Refusal
 from muscope_server.limits import JSON_DEPTH, NUMBER_CHARACTERS
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
+Model = TypeVar("Model", bound=BaseModel)
+
 _REFUSED_KEYS = frozenset({"__proto__", "constructor", "prototype"})
+_MOST_FAULTS = 100
+_SHOWN_FAULTS = 20
 
 
 def check_type(request: Request) -> None:
@@ -38,6 +44,23 @@ def parse(body: bytes) -> Json:
         raise malformed(f"The body is not one JSON document: {error.msg} at {where}.") from None
     _check(document, JSON_DEPTH)
     return document
+
+
+def read(body: bytes, model: type[Model]) -> Model:
+    """The model in a JSON body: a refusal where it is malformed, ValidationError where it is wrong.
+
+    It is validated as JSON again: only there a list is a tuple, while "64" and 64.0 are no whole
+    numbers.
+    """
+    return model.model_validate_json(json.dumps(parse(body)))
+
+
+def faults(error: ValidationError) -> list[FieldError]:
+    """Each wrong field and why; of very many only how many, because nobody reads them."""
+    if error.error_count() > _MOST_FAULTS:
+        return [FieldError(path="", message=f"{error.error_count()} fields are wrong")]
+    found = explain(error)[:_SHOWN_FAULTS]
+    return [FieldError(path=path, message=message) for path, message in found]
 
 
 def malformed(message: str) -> Refusal:

@@ -12,7 +12,6 @@ from muscope.storage import attempts, budgets, workers
 from muscope.storage.studies import StudyRow
 from muscope.verdicts.transfer.places import place_of
 from muscope.vocabulary import BundleState, StudyState
-from muscope_server.waiting import ALIVE_S
 
 OPEN = (BundleState.QUEUED, BundleState.RUNNING)
 
@@ -22,7 +21,7 @@ def words(conn: Connection, row: StudyRow) -> str:
     spec = row.spec
     if row.state is not StudyState.RUNNING or not isinstance(spec, StudySpec):
         return ""
-    machines = [one.machine for one in workers.alive(conn, within_s=ALIVE_S) if one.machine]
+    machines = [one.machine for one in workers.alive(conn, within_s=workers.ALIVE_S) if one.machine]
     # where another stage may follow, it is about places where the search has not begun
     begun = None
     if row.stage is not None:

@@ -37,11 +37,17 @@ MEMORY_SHARE = 0.9
 PAGE_ROWS = 200
 COMPARED = 8
 """Variants beside each other: their 28 pairs are what a reader, and the error they share, carry."""
+COMPARISONS = 4
+"""Of those that were looked at last, so many are kept as they are: 5 MB each at most, mostly 1."""
 
 DOWNLOADS = 4
-"""Measurements read at once: each holds a database connection for as long as its reader takes."""
+"""Measurements and reports at once: each holds a database connection as long as it is read."""
 DOWNLOAD_WAIT_SECONDS = 2.0
 """A further download waits so long for one of them to end, then it is refused."""
+FIGURES = 4
+"""Drawn at once: each reads all measurements that it shows, and draws on a core."""
+FIGURE_WAIT_SECONDS = 20.0
+"""A page asks for several; the others wait so long for their turn."""
 DOWNLOAD_SECONDS = 10 * 60.0
 
 STREAMS = 200

@@ -12,7 +12,7 @@ from muscope_server import estimates
 from muscope_server.contexts import Offer
 from muscope_server.errors import Refusal
 from muscope_server.services import extending, submission
-from muscope_server.study_page import progress
+from muscope_server.study_page.progress import progress
 
 
 def offer(database: Database, settings: Settings, row: StudyRow) -> Offer | None:

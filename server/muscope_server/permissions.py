@@ -29,6 +29,7 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("POST", "/api/v1/studies"): Right.SUBMIT,
     ("GET", "/api/v1/studies/{study_id}"): Right.VIEW,
     ("GET", "/api/v1/studies/{study_id}/runs"): Right.VIEW,
+    ("GET", "/api/v1/studies/{study_id}/runs.csv"): Right.VIEW,
     ("GET", "/api/v1/studies/{study_id}/verdicts"): Right.VIEW,
     ("GET", "/api/v1/studies/{study_id}/budget"): Right.VIEW,
     ("GET", "/api/v1/studies/{study_id}/budget.csv"): Right.VIEW,
@@ -63,6 +64,7 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/compare/variants.csv"): Right.VIEW,
     ("GET", "/api/v1/compare/differences.csv"): Right.VIEW,
     ("GET", "/api/v1/compare/figures/{name}"): Right.VIEW,
+    ("GET", "/api/v1/compare/events"): Right.VIEW,
     ("GET", "/workers"): Right.VIEW,
     ("GET", "/help"): Right.VIEW,
 }

@@ -22,6 +22,7 @@ from muscope.vocabulary import (
     BundleState,
     CellVerdict,
     RunState,
+    SearchVerdict,
     StudyIntent,
     StudyState,
     TransferVerdict,
@@ -261,7 +262,7 @@ class SummaryView(_View):
     """One variant's verdict in a word."""
 
     variant: str
-    verdict: CellVerdict | TransferVerdict
+    verdict: CellVerdict | TransferVerdict | SearchVerdict
     final: bool
 
 

@@ -48,7 +48,7 @@ class Gate:
             return await self.app(scope, receive, send)
         if scope["type"] == "websocket":
             return await send({"type": "websocket.close", "code": 1008})
-        answer = _Answer(scope, send)
+        answer = _Answer(scope, receive, send)
         try:
             await self._pass(scope, receive, answer)
         except (ClientDisconnect, _HeadAnswered):
@@ -56,11 +56,11 @@ class Gate:
         except Exception as exc:
             if answer.started:
                 raise
-            with suppress(_HeadAnswered):
+            with suppress(ClientDisconnect, _HeadAnswered):
                 await errors.response(scope, _as_refusal(exc))(scope, receive, answer)
         return None
 
-    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _pass(self, scope: Scope, receive: Receive, send: "_Answer") -> None:
         headers = Headers(scope=scope)
         hosts.check(headers, self.allowed_hosts)
         _check_protocol(scope, headers)
@@ -70,6 +70,7 @@ class Gate:
         if answered is not None:
             return await answered(scope, receive, send)
         bodies.check(scope, headers)
+        send.is_unread = False
         body = await bodies.read(receive, most=bodies.most(scope))
         inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         return await self.app(inner, bodies.replay(body, receive), send)
@@ -101,16 +102,23 @@ class Gate:
 
 
 class _Answer:
-    """`send` with the header set on every response, and without a body for HEAD."""
+    """`send` with the header set on every response, and without a body for HEAD.
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    An answer to a request that `is_unread` may have to wait until that has come.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
+        self.receive = receive
         self.send = send
         self.started = False
+        self.is_unread = True
 
     async def __call__(self, message: Message) -> None:
         if message["type"] != "http.response.start":
             return await self.send(message)
+        if self.is_unread and bodies.is_awaited(self.scope, Headers(scope=self.scope)):
+            await bodies.skip(self.receive)
         self.started = True
         self._dress(MutableHeaders(raw=message["headers"]))
         await self.send(message)

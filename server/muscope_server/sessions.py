@@ -6,6 +6,7 @@ import ipaddress
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from math import ceil
 from urllib.parse import parse_qsl, quote, unquote_plus, urlencode
 
 from starlette.datastructures import Headers
@@ -78,10 +79,16 @@ class Sessions:
         return self.accepts(scope, token.strip() if scheme.lower() == "bearer" else "")
 
     def check_may_try(self, scope: Scope) -> None:
-        """After too many wrong tokens an address has to wait."""
+        """After too many wrong tokens an address has to wait, with the right one too.
+
+        Were that let through, the wait would hold up nobody who guesses: the answer would tell.
+        """
         wait_s = self._failures.wait_s(_address(scope))
         if wait_s:
-            message = f"Too many wrong tokens from this address; try again in {wait_s:.0f} s."
+            message = (
+                "Too many wrong tokens came from this address; not even the right one is looked at "
+                f"for {ceil(wait_s)} s. Who is logged in stays so."
+            )
             raise try_later(429, "too_many_failures", message, seconds=wait_s + 1)
 
     def accepts(self, scope: Scope, token: str) -> bool:

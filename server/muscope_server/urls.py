@@ -124,6 +124,22 @@ def losses(study_id: str) -> str:
     return f"{api_study(study_id)}/losses.csv"
 
 
+def slopes(study_id: str) -> str:
+    """Every slope of a coordinate check's verdicts as CSV."""
+    return f"{api_study(study_id)}/slopes.csv"
+
+
+def numbers(study_id: str, kind: str) -> str:
+    """What a study of a kind has measured, as CSV."""
+    named = {"lr_transfer": losses, "hyperparameter_search": sets}
+    return named.get(kind, measurements)(study_id)
+
+
+def runs(study_id: str) -> str:
+    """Every run with its end, as JSON; with `.csv` behind it as CSV."""
+    return f"{api_study(study_id)}/runs"
+
+
 def budget(study_id: str) -> str:
     """What every bundle took, as JSON; with `.csv` behind it as CSV."""
     return f"{api_study(study_id)}/budget"
@@ -172,6 +188,11 @@ def comparison_csv(chosen: Sequence[str], name: str, **view: str) -> str:
 def comparison_figure(chosen: Sequence[str], name: str, **view: str) -> str:
     """One of its figures as Plotly JSON."""
     return _compared(f"{API}/compare/figures/{name}", chosen, view)
+
+
+def comparison_events(study_ids: Iterable[str]) -> str:
+    """The events of the studies that are compared, in one stream."""
+    return f"{API}/compare/events?{urlencode([('study', one) for one in study_ids])}"
 
 
 def _compared(path: str, chosen: Sequence[str], view: Mapping[str, str]) -> str:

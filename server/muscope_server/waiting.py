@@ -7,9 +7,6 @@ from muscope.storage import attempts, disk, plugins, verdicts, workers
 from muscope.storage.studies import StudyRow
 from muscope.vocabulary import StudyState
 
-ALIVE_S = 30.0
-"""A worker that was not heard of for so long is called silent; its lease has expired too."""
-
 NO_WORKER = (
     "No worker is there, so nothing runs yet; the study starts by itself when one comes. "
     "Start one with `muscope worker`, or everything with `muscope up`."
@@ -50,7 +47,7 @@ def _without_plugins(conn: Connection, row: StudyRow) -> str | None:
 
 
 def _for_a_worker(conn: Connection, row: StudyRow) -> str | None:
-    if not workers.alive(conn, within_s=ALIVE_S):
+    if not workers.alive(conn, within_s=workers.ALIVE_S):
         return NO_WORKER
     others = [bundle for bundle in attempts.running(conn) if bundle.study_id != row.id]
     if others:

@@ -20,6 +20,8 @@ TAKEN = Budget(warm_up_s=2.0, train_s=12.2, flops=2.4e12, peak_bytes=3 * 2**29)
         (5_000.0, "about 83 min"),
         (9_000.0, "about 2 h"),
         (300_000.0, "about 3 days"),
+        (1e8, "about 3 years"),
+        (1e15, "more than a thousand years"),
     ],
 )
 def test_an_estimate_has_no_more_digits_than_it_is_worth(seconds: float, words: str) -> None:

@@ -132,6 +132,7 @@ def test_missing_data_are_told_in_a_sentence_that_says_where_to_put_them(
         (["rates.yaml", "--write-baseline", "base.json"], "--write-baseline keeps slopes"),
         (["small.yaml", "--fail-on", "drifts"], "--fail-on drifts: a coordinate check knows"),
         (["rates.yaml", "--record-every", "2"], "record_every is for coordinate checks"),
+        (["small.yaml", "--csv", "./small.yaml"], "small.yaml is what is checked"),
         (["wrong.yaml"], "widths[0]: must be a whole number"),
         (["huge.yaml"], "at most 2000 are allowed"),
     ],

@@ -160,8 +160,13 @@ def test_what_could_not_be_judged_is_an_error_in_the_files_too(folder: Path) -> 
 def test_a_model_in_a_file_of_another_name_is_compared_all_the_same(folder: Path) -> None:
     assert check("model.py", *TINY, "--write-baseline", "base.json").exit_code == 0
     (folder / "model.py").rename(folder / "renamed.py")
+    kept = json.loads(Path("base.json").read_text())
+    kept["settings"]["target"] = "\x1b[2Jmodel.py"
+    Path("base.json").write_text(json.dumps(kept))
     done = check("renamed.py", *TINY, "--baseline", "base.json")
     assert done.exit_code == 0, done.output
+    assert "[2Jmodel.py → renamed.py" in done.stderr
+    assert "\x1b" not in done.stderr, "what would steer the terminal"
 
 
 def test_on_github_failures_are_annotations_at_the_function(folder: Path) -> None:

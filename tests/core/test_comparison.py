@@ -220,33 +220,44 @@ def test_the_data_of_a_recording_are_not_known_so_nothing_of_it_is_paired() -> N
     assert "data of a recording" in pair.because[0]
 
 
-def test_slopes_are_compared_tensor_by_tensor_at_the_last_step() -> None:
+def checked(number: int, power: float, *, widths: tuple[int, ...] = (32, 64, 128)) -> Contender:
+    """A variant whose changes are a power of the width; at step 2 as far as these are measured."""
     check = StudySpec(
         name="y", arms=sweep().arms, parametrizations=sweep().parametrizations,
         widths=(32, 64, 128), seeds=3,
     )  # fmt: skip
-    growing, flat = (
-        Contender(
-            study="c", study_name="c", spec=check, variant=variant.key,
-            samples=[
-                Sample(
-                    variant=variant.key, width=width, depth=2, seed=seed, step=step,
-                    tensor=tensor, role=Role.HIDDEN, kind=TensorKind.ACTIVATION,
-                    values=Values(1.0, 1.0, (1 + 0.1 * seed) * width**power),
-                )
-                for width in check.widths
-                for seed in range(3)
-                for step in (1, 2)
-                for tensor in ("input", "readout")
-            ],
-        )
-        for variant, power in zip(check.variants, (1.0, 0.0), strict=True)
+    variant = check.variants[number].key
+    return Contender(
+        study="c", study_name="c", spec=check, variant=variant,
+        samples=[
+            Sample(
+                variant=variant, width=width, depth=2, seed=seed, step=step,
+                tensor=tensor, role=Role.HIDDEN, kind=TensorKind.ACTIVATION,
+                values=Values(1.0, 1.0, (1 + 0.1 * seed) * width**power),
+            )
+            for width in check.widths
+            for seed in range(3)
+            for step in (1, 2)
+            if step == 1 or width in widths
+            for tensor in ("input", "readout")
+        ],
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("widths", [(32, 64, 128), (32, 64)], ids=["all", "so far"])
+def test_slopes_are_compared_tensor_by_tensor_at_the_last_step(widths: tuple[int, ...]) -> None:
+    growing, flat = checked(0, 1.0, widths=widths), checked(1, 0.0)
     found = only(compared(growing, flat), Quantity.SLOPE)
     assert [(one.at.tensor, one.at.step) for one in found] == [("input", 2), ("readout", 2)]
     # an exact power law
     assert [one.difference for one in found] == pytest.approx([1.0, 1.0], abs=1e-9)
     assert {one.word for one in found} == {Word.HIGHER}
+
+
+def test_one_width_has_no_slope_and_says_so() -> None:
+    found = only(compared(checked(0, 1.0, widths=(64,)), checked(1, 0.0)), Quantity.SLOPE)
+    assert found
+    assert all("fewer than two widths" in one.reason for one in found)
 
 
 def test_a_study_that_checks_and_sweeps_is_compared_by_what_the_other_has() -> None:

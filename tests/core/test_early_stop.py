@@ -14,9 +14,9 @@ from muscope.reports import card, formats
 from muscope.reports.slope_table import slope_table
 from muscope.reports.verdict_table import verdict_table
 from muscope.spec import StudySpec, canonical_json, digest
-from muscope.stages.early_stop import looks, next_runs
+from muscope.stages.early_stop import next_runs
 from muscope.verdicts.judge import judge
-from muscope.verdicts.looks import CONFIDENCE, confidence
+from muscope.verdicts.looks import CONFIDENCE, confidence, looks
 from muscope.verdicts.types import VariantVerdict
 from muscope.vocabulary import CellVerdict, Statistic
 from tests.core.grids import Law, samples, study, with_value

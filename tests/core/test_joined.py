@@ -5,6 +5,7 @@ import math
 
 import pytest
 from pydantic import ValidationError
+from scipy.special import stdtrit
 
 from muscope import plan
 from muscope.spec import CheckSpec, StudySpec, canonical_json, digest
@@ -199,6 +200,15 @@ def test_a_reason_is_listed_where_it_applies_and_only_there(
     assert keys(joined(study, passes=True, drift=-0.6)) == [expected]
 
 
+@pytest.mark.parametrize(("drift", "others"), [(-1.0, []), (-0.6, ["short_horizon"])])
+def test_a_rate_that_moves_as_theory_says_needs_no_other_reason(
+    drift: float, others: list[str]
+) -> None:
+    data = json.loads(canonical_json(spec(steps=200))) | {"parametrizations": [{"name": "sp"}]}
+    study = StudySpec.model_validate_json(json.dumps(data))
+    assert keys(joined(study, passes=True, drift=drift)) == ["expected_drift", *others]
+
+
 @pytest.mark.parametrize("passes", [True, False])
 def test_an_undecided_rate_that_is_known_to_move_says_so_and_what_kept_it_open(
     *, passes: bool
@@ -250,6 +260,39 @@ def test_what_acts_over_many_steps_is_a_reason_of_a_transformer() -> None:
     assert keys(growing) == ["attention_scale"]
 
 
+@pytest.mark.parametrize(("precision", "is_one"), [("fp8", True), ("bfloat16", False)])
+def test_a_precision_is_a_reason_where_small_numbers_underflow(
+    precision: str, *, is_one: bool
+) -> None:
+    """bfloat16 has the range of float32 (facts 6)."""
+    found = joined(gpt(model={"precision": precision}), passes=True, drift=-0.6)
+    assert ("precision" in keys(found)) is is_one
+
+
+def test_over_batch_size_what_is_known_of_widths_is_no_reason() -> None:
+    data = json.loads(canonical_json(gpt(model={"norm_gains": "vector"})))
+    data |= {"widths": [256], "batch_sizes": [4, 8, 16]}
+    del data["check"], data["base_width"]
+    study = StudySpec.model_validate_json(json.dumps(data))
+    losses = [
+        Trial(
+            run.variant.key,
+            run.width,
+            run.depth,
+            run.octave,
+            run.seed,
+            (run.octave - 0.5 * math.log2((run.batch_size or 0) / 8) - 0.01 * run.seed) ** 2,
+            batch_size=run.batch_size,
+        )
+        for run in plan.runs(study)
+    ]
+    (found,) = join(study, [], judge(study, losses, runs_judged={}, final=True))
+    assert found.outcome is Outcome.DRIFTS
+    assert found.is_harmless
+    assert keys(found) == ["expected_drift"]
+    assert found.advice == "", "a coordinate check says nothing of batches"
+
+
 def test_decay_is_a_reason_only_where_its_product_with_the_rate_changes() -> None:
     """µP here scales decay as 1 / rate; the rules of MiniCPM leave it alone."""
     decay: dict[str, object] = {"options": {"weight_decay": 0.1}}
@@ -260,6 +303,30 @@ def test_decay_is_a_reason_only_where_its_product_with_the_rate_changes() -> Non
     assert ("coupled_decay" in keys(kept), "coupled_decay" in keys(fades)) == (False, True)
     (reason,) = (one for one in fades.reasons if one.key == "coupled_decay")
     assert "0.25 times" in reason.evidence
+
+
+@pytest.mark.parametrize("cliff", [9.0, 0.5])
+def test_an_interval_that_is_too_wide_says_how_many_seeds_and_where_the_grid_is_to_blame(
+    cliff: float,
+) -> None:
+    study = spec(octaves=(-2.0, -1.0, 0.0, 1.0, 2.0), seeds=3)
+    known = [
+        one._replace(
+            loss=math.inf
+            if one.octave > cliff
+            else (one.octave - 0.4 * (one.seed - 1) * (math.log2(one.width) - 9)) ** 2
+        )
+        for one in trials(study.sweep or study, drift=0.0)
+    ]
+    swept = judge(study.sweep or study, known, runs_judged={}, final=True)
+    (found,) = join(study, [checked(study, passes=True)], swept)
+    (reason,) = (one for one in found.reasons if one.key == "wide_interval")
+    if cliff > 2:
+        # of slopes with a deviation of 0.4, t(n - 1) 0.4 / sqrt(n) <= 0.125
+        n = next(n for n in range(2, 99) if stdtrit(n - 1, 0.95) * 0.4 / math.sqrt(n) <= 0.125)
+        assert reason.advice == f"take about {n} seeds in all"
+    else:
+        assert "rates half an octave apart: beside rates that diverge" in reason.advice
 
 
 def test_a_check_far_from_the_best_rate_says_little() -> None:

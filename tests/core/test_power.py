@@ -140,7 +140,8 @@ def test_beside_a_slope_near_the_tolerance_an_offer_says_how_many_of_them_it_dec
     assert of_ten.probability < ENOUGH
     assert of_ten.decided is not None
     assert of_ten.decided >= ENOUGH
-    assert "of the open slopes, and all with" in of_ten.sentence()
+    assert "of the open slopes, and the whole verdict with a prob" in of_ten.sentence()
+    assert "of the open slopes" not in of_nine.sentence()
 
 
 def test_one_seed_is_told_to_take_three() -> None:

@@ -8,11 +8,12 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from muscope import plan, presets, spec_file
+from muscope import catalogue, plan, presets, spec_file
 from muscope.cli import app
 from muscope.presets import PRESETS, SIZES, Size, published
 from muscope.reports.html import spec_yaml
 from muscope.spec import StudySpec
+from muscope.vocabulary import DecayForm
 from tests import needs
 
 EVERY = [(name, size) for name in PRESETS for size in SIZES]
@@ -118,6 +119,15 @@ def test_both_of_umup_are_searched_one_by_one_from_multipliers_of_one(size: Size
     assert len(searches["u_mup"].tuned_names(searches["u_mup"].variants[0])) == 5
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_no_study_of_umup_has_trainable_gains_or_a_decay_that_follows_the_rate(size: Size) -> None:
+    for study in PRESETS["umup"].studies(size):
+        (variant,) = study.variants
+        assert variant.model.options.get("norm_gains", "none") == "none"
+        assert catalogue.OPTIMIZERS[variant.optimizer.name].decay is DecayForm.INDEPENDENT
+        assert variant.optimizer.options["weight_decay"]
+
+
 def test_deepseeks_batches_share_one_budget_around_the_published_fit() -> None:
     studies = PRESETS["deepseek"].studies("paper")
     seen = {study.arms[0].model.batch_size * study.steps for study in studies}
@@ -219,10 +229,14 @@ def test_what_show_prints_is_a_study_that_can_be_submitted(tmp_path: Path) -> No
     assert spec_file.read(file) == presets.preset("complete-p").studies("paper")[1]
 
 
-def test_the_list_has_every_preset() -> None:
+@pytest.mark.usefixtures("_torch")
+def test_the_list_has_every_preset_and_how_long_it_takes_here() -> None:
     listed = json.loads(muscope("list", "--json").stdout)
     assert [one["name"] for one in listed] == list(PRESETS)
-    assert all(name in muscope("list").stdout for name in PRESETS)
+    assert all(one["laptop_seconds"] > 0 for one in listed)
+    printed = muscope("list").stdout
+    assert all(name in printed for name in PRESETS)
+    assert "laptop takes" in printed
 
 
 def test_what_is_not_there_is_refused_in_a_sentence() -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import astuple, replace
+from typing import Any
 
 import pytest
 import yaml
@@ -19,13 +20,14 @@ from muscope.spec import ParametrizationSpec, StudySpec
 from muscope.theory import symmetry
 from muscope.theory.rule import WeightRule
 from muscope.verdicts.hyperparameters.types import (
+    Agreement,
     HyperparameterSet,
     JudgedSet,
     SearchJudgement,
     SetAtWidth,
 )
 from muscope.verdicts.transfer import judge
-from muscope.verdicts.transfer.losses import Trial
+from muscope.verdicts.transfer.losses import Trial, of_run
 from muscope.verdicts.types import VariantVerdict
 from muscope.vocabulary import CellVerdict, DecayForm, SearchVerdict
 from tests.core.recipes import DEEP, WIDE, study, swept
@@ -68,6 +70,24 @@ def test_a_drift_is_said_with_where_the_optimum_of_the_target_would_be() -> None
     assert "−2.0 to −2.0 octaves away" in found.warnings[0]
     assert any(warning.startswith("With SP the best") for warning in found.warnings), "why"
     assert math.log2(found.rate.learning_rate) == pytest.approx(-6 - 1), "and the rate stays"
+
+
+def test_a_rate_that_moves_with_the_batch_size_is_for_the_one_that_it_was_found_at() -> None:
+    spec = StudySpec.model_validate(
+        {**dict(study()), "widths": (64,), "base_width": 64, "batch_sizes": (4, 8, 16)}
+    )
+    trials = [
+        of_run(
+            run,
+            2 + (run.octave - math.log2((run.batch_size or 0) / 8)) ** 2,
+            start=9.0,
+            train_loss=2.0,
+        )
+        for run in plan.runs(spec)
+    ]
+    judged = judge.judge(spec, trials, runs_judged={}, final=True)
+    warning = recipe(spec, "", judged, 64, 2).warnings[0]
+    assert warning.startswith("The learning rate is that of batch size 16 alone: the optimum moves")
 
 
 @pytest.mark.parametrize(
@@ -151,16 +171,16 @@ def test_of_a_coordinate_check_the_rate_is_as_given_and_says_so() -> None:
 
 @pytest.mark.parametrize(
     ("width", "depth", "said"),
-    [(512, 9, "Depth 9 lies outside"), (4096, 2, "32 times the largest")],
+    [(512, 9, "Depth 9 lies outside"), (128 * 128, 2, "128 times the largest")],
 )
 def test_what_lies_beyond_the_study_is_said(width: int, depth: int, said: str) -> None:
     spec = study()
     assert said in " ".join(recipe(spec, "", swept(spec), width, depth).warnings)
 
 
-def test_sixteen_times_the_largest_width_was_carried_before_and_is_not_warned_of() -> None:
+def test_what_lingle_saw_hold_from_width_128_to_8192_is_not_warned_of() -> None:
     spec = study()
-    assert recipe(spec, "", swept(spec), 16 * 128, 2).warnings == ()
+    assert recipe(spec, "", swept(spec), 8192, 2).warnings == ()
 
 
 def test_a_readout_whose_numbers_depend_on_the_vocabulary_is_said() -> None:
@@ -174,11 +194,12 @@ def test_a_readout_whose_numbers_depend_on_the_vocabulary_is_said() -> None:
     [
         ("nobody", 512, 2, "the study has mlp-mup"),
         ("", 0, 2, "width must be a whole number from 1"),
+        ("", 64.0, 2, r"width must be a whole number .* got 64\.0"),
         ("", 512, 600, "depth must be a whole number from 1 to 512"),
     ],
 )
 def test_a_target_that_cannot_be_is_refused_in_a_sentence(
-    variant: str, width: int, depth: int, said: str
+    variant: str, width: Any, depth: int, said: str
 ) -> None:
     spec = study()
     with pytest.raises(NotARecipe, match=said):
@@ -309,8 +330,22 @@ def test_a_winner_of_few_seeds_says_so() -> None:
 
 def test_a_search_whose_choice_does_not_hold_says_so() -> None:
     spec = study("mup")
-    found = made(spec, [found_by_a_search(spec, SearchVerdict.LOSES)])
-    assert found.warnings[0].startswith("The choice of the smallest width does not hold")
+    at_128 = Agreement(
+        width=128,
+        sets=2,
+        correlation=None,
+        low=None,
+        high=None,
+        regret=0.1,
+        regret_low=0.05,
+        regret_high=0.2,
+    )
+    searched = found_by_a_search(spec, SearchVerdict.LOSES)
+    found = made(spec, [searched.model_copy(update={"agreements": (at_128,)})])
+    assert found.warnings[0] == (
+        "The best set of the smallest width is not that of width 128: its loss is 0.100 above the "
+        "least there, so take the one that is ranked first there."
+    )
 
 
 def test_json_is_read_back_as_the_same_recipe() -> None:
@@ -346,8 +381,9 @@ INEXPRESSIBLE = [
     (Format.CEREBRAS, study("complete_p", model="gpt"), "cannot say this recipe"),
     (Format.CEREBRAS, study("mup", model="gpt", name="lion"), "no key for Lion"),
     (Format.NANOTRON, study("mup", model="gpt"), "that of a Llama"),
-    (Format.NANOTRON, study("spectral", model="llama"), "use_mup does what parametrization"),
-    (Format.NANOTRON, study("nanotron", model="llama"), "with fused_projections"),
+    (Format.NANOTRON, study("mup", model="llama"), "no key for the rules of µP; make a study of"),
+    (Format.NANOTRON, study("nanotron", model="llama"), "should be .* and fused_projections"),
+    (Format.NANOTRON, study("sp", model="llama"), "should be .* 'sp' and init 'gpt2'"),
 ]
 
 

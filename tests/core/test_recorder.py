@@ -1,14 +1,21 @@
 """A recorder takes plain numbers of any framework, and says at once what it cannot take."""
 
+import contextlib
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import muscope
+from muscope.client import Client
+from muscope.recorder import buffer, delivery
+from muscope.recorder.delivery import Flushed
 from muscope.recorder.sizes import sizes
 
 WITHOUT_TORCH = """
@@ -121,12 +128,56 @@ def test_half_precision_does_not_overflow() -> None:
     assert found["rms"] == pytest.approx(float(array[0]), rel=1e-5)  # float32, 1000 terms
 
 
-def test_memory_stays_bounded_where_the_disk_takes_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "what", [{"tensors": {str(number): {"l1": 1.0} for number in range(10)}}, {"loss": 2.0}]
+)
+def test_memory_stays_bounded_where_the_disk_takes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(buffer, "MOST_WAITING", 1000)
     file = tmp_path / "s"
     file.write_text("no folder")
     recorder = make(file)
-    names = {f"t{number}": {"l1": 1.0} for number in range(1000)}
-    for step in range(130):
-        recorder.record(step, names)
+    each = len(what.get("tensors", "1"))
+    for step in range(1300 // each):
+        recorder.record(step, **what)
     recorder.close(timeout_s=0)
-    assert recorder.dropped == 30_000
+    assert recorder.dropped == 300
+
+
+class Hasty(muscope.Recorder):
+    """Waits for no server when it is closed."""
+
+    def close(self, **how: Any) -> None:
+        super().close(**how, timeout_s=0)
+
+
+@pytest.mark.parametrize(
+    ("error", "ended"),
+    [
+        (None, "finished"),
+        (SystemExit(0), "finished"),
+        (SystemExit(2), "failed"),
+        (KeyboardInterrupt(), "cancelled"),
+        (ValueError("no"), "failed"),
+    ],
+)
+def test_how_a_loop_was_left_is_how_its_recording_ended(
+    tmp_path: Path, error: BaseException | None, ended: str
+) -> None:
+    recorder = Hasty("mine", url="http://127.0.0.1:9", token="t", width=64, spool=tmp_path)
+    with contextlib.suppress(BaseException), recorder:
+        recorder.record(0, {"a": {"l1": 1.0}})
+        if error is not None:
+            raise error
+    (file,) = tmp_path.glob("*.jsonl")
+    closing = file.read_text().splitlines()[-1]
+    assert json.loads(closing.removeprefix("c "))["ended"] == ended
+
+
+def test_what_lies_in_the_spool_and_is_none_stops_no_flush(tmp_path: Path) -> None:
+    (tmp_path / "garbage.jsonl").write_bytes(b"\xff\xfe\n")
+    (tmp_path / "folder.jsonl").mkdir()
+    os.mkfifo(tmp_path / "pipe.jsonl")  # whoever opens it waits
+    found = delivery.flush(tmp_path, Client("http://127.0.0.1:9", "t"))
+    assert found == Flushed(delivered=0, waiting=1, refused=0)

@@ -56,7 +56,8 @@ def rendered() -> str:
 
 def test_the_report_holds_everything_from_the_question_to_the_spec(rendered: str) -> None:
     for part in (
-        "Question", "grows in 3 of 3 tensors", "Coordinate check", "Slopes", "90 % interval",
+        "Question", "grows in 3 of 3 tensors", "Coordinate check", "Slopes",
+        "90\N{NO-BREAK SPACE}% interval",
         "How the verdict is computed", "Runs", "diverged", "2.13.0", "learning_rate: 0.1",
         "Report &amp; &lt;more&gt;",
     ):  # fmt: skip

@@ -99,7 +99,12 @@ def test_optima_beside_diverged_rates_are_known_to_a_spacing_only() -> None:
         trial._replace(loss=math.inf) if trial.octave > -2.0 else trial
         for trial in trials(study, drift=0.0, wobble=0.0)
     ]
-    (drift,) = judge(study, cut, runs_judged={}, final=True)[0].drifts
+    (judged,) = judge(study, cut, runs_judged={}, final=True)
+    for one in judged.optima:
+        assert one.low is not None
+        assert one.high is not None
+        assert one.high - one.low > 0.9  # nine tenths of the octave over which it may lie
+    (drift,) = judged.drifts
     assert drift.slope == pytest.approx(0.0, abs=1e-9)
     assert drift.low is not None
     assert drift.high is not None
@@ -136,6 +141,30 @@ def test_what_is_not_bracketed_says_which_octaves_are_missing(drift: float, side
     study = spec(widths=widths)
     (judged,) = judge(study, trials(study, drift=drift), runs_judged={}, final=True)
     assert judged.sentence().endswith(f"; add {side} octaves")
+
+
+def test_a_seed_that_is_missing_at_one_width_moves_no_drift() -> None:
+    """Every seed has an optimum of its own, and the same at every width."""
+    study = spec(octaves=(-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0))
+    known = trials(study, drift=0.0, wobble=0.6)
+    known = [one for one in known if (one.width, one.seed) != (128, 2)]
+    (drift,) = judge(study, known, runs_judged={}, final=True)[0].drifts
+    assert drift.slope == pytest.approx(0.0, abs=1e-9)
+    assert drift.vertices == pytest.approx(0.0, abs=1e-9)
+
+
+def test_where_the_seeds_of_all_widths_bracket_nothing_the_missing_ones_are_asked_for() -> None:
+    study = spec()
+    vertex = {0: 2.5, 1: 2.5, 2: -4.0}  # of all three the mean lies within the grid
+    known = [
+        one._replace(loss=(one.octave - vertex[one.seed]) ** 2 if one.width < 128 else one.loss)
+        for one in trials(study, drift=0.0)
+        if (one.width, one.seed) != (128, 2)
+    ]
+    (judged,) = judge(study, known, runs_judged={}, final=True)
+    assert all(one.is_bracketed for one in judged.optima)
+    assert judged.verdict is TransferVerdict.NOT_BRACKETED
+    assert judged.sentence().endswith("train the missing ones")
 
 
 def test_a_study_that_stopped_before_a_width_says_so() -> None:

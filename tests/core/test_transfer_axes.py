@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from muscope import costs, plan
+from muscope.catalogue import OPTIMIZERS, Options
 from muscope.cli import rate_view
 from muscope.plots import lr_transfer, optima
 from muscope.reports import rate_table
@@ -19,6 +20,7 @@ from muscope.spec import (
     StudySpec,
     canonical_json,
 )
+from muscope.theory.drifts import expected_drift
 from muscope.verdicts.transfer.judge import judge
 from muscope.verdicts.transfer.losses import Trial, of_run
 from muscope.verdicts.transfer.places import FIELDS
@@ -131,6 +133,37 @@ def test_theory_expects_what_the_facts_say_and_nothing_else(
     assert drift.as_expected is (None if expected is None else True)
 
 
+@pytest.mark.parametrize(
+    ("parametrization", "options", "optimizer", "expected"),
+    [
+        ("mean_field", {}, "sgd", 0.0),
+        ("mean_field", {"rates": "fixed"}, "sgd", None),  # every change falls as 1/n (facts 2.3)
+        ("mup", {"trust_ratio_rate": "full_rank"}, "lamb", None),  # facts 3, note L
+        ("mup", {}, "lamb", 0.0),
+        ("cerebras", {"decoder_attention": 0.5}, "adamw", None),  # one rate at every width
+        ("minicpm", {}, "adamw", 0.0),
+        ("everett", {"form": "mean_field"}, "adamw", 0.0),  # µP in other numbers (facts 2.3)
+        ("sp", {}, "sgd", None),
+    ],
+)
+def test_a_rate_is_expected_to_stay_under_every_rule_that_is_mup_s_and_no_other(
+    parametrization: str, options: Options, optimizer: str, expected: float | None
+) -> None:
+    chosen = ParametrizationSpec(name=parametrization, options=options)
+    family = OPTIMIZERS[optimizer].family
+    found = expected_drift(Axis.WIDTH, parametrization, family, chosen.complete)
+    assert (found.slope if found else None) == expected
+
+
+@AXES
+def test_a_drift_over_what_no_rule_keeps_the_rate_is_no_fault(axis: Axis) -> None:
+    spec = study(axis)
+    assert not judged(spec, trials(spec, axis, 0.0)).is_harmless
+    found = judged(spec, trials(spec, axis, -0.6))
+    assert found.is_harmless is (axis in (Axis.BATCH, Axis.SEQUENCE, Axis.STEPS))
+    assert ("\x1b[1;31mdrifts" in _printed(found)) is not found.is_harmless
+
+
 def test_each_other_place_has_its_drift_and_what_lies_across_decides_nothing() -> None:
     spec = study(Axis.WIDTH, depths=(2, 4, 8))
     found = judged(spec, trials(spec, Axis.DEPTH, -0.6))
@@ -181,6 +214,9 @@ def test_both_losses_are_told_and_that_on_held_out_data_decides() -> None:
     table = rate_table.losses(found)
     assert table.rows[0].losses[6].training == f"{best.train_loss:.4f}"
     assert "held-out" in table.judged_on
+    printed = _printed(found)
+    assert f"below it {table.below}" in printed
+    assert f"{best.train_loss:.4f}" in printed
 
 
 def test_a_judgement_that_is_older_than_the_other_axes_is_read() -> None:

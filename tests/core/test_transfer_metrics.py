@@ -112,6 +112,20 @@ def test_sp_does_worse_when_wider_and_mup_never_does() -> None:
     assert judged(LOSSES["Baseline muP"]).drifts[0].worse_when_wider is None
 
 
+def test_wider_is_worse_only_beyond_the_noise_of_the_seeds() -> None:
+    def found(more: tuple[float, ...]) -> dict[int, dict[int, dict[float, float]]]:
+        narrow = {seed: {0.0: 2 + 0.3 * seed} for seed in range(len(more))}
+        wide = {seed: {0.0: 2 + 0.3 * seed + by} for seed, by in enumerate(more)}
+        return {1: narrow, 2: wide}
+
+    assert metrics.worse_when_wider(found((0.02, 0.021, 0.019))) == (1, 2)
+    assert metrics.worse_when_wider(found((0.02, -0.02, 0.01))) is None, "of noise"
+    assert metrics.worse_when_wider(found((0.02,))) == (1, 2)
+    assert metrics.worse_when_wider(found((0.005,))) is None, "within a plateau"
+    assert metrics.worse_when_wider(found((0.0, math.inf))) == (1, 2)
+    assert metrics.worse_when_wider({1: {}, 2: {}}) is None
+
+
 def test_a_plateau_ends_where_the_loss_has_risen_by_a_hundredth() -> None:
     slope = {float(x): 2 + 0.02 * abs(x) for x in range(-3, 4)}
     assert metrics.plateau(slope) == pytest.approx(1.0)

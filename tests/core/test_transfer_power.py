@@ -59,13 +59,30 @@ def test_the_judge_finds_the_smallest_drift_half_of_the_time() -> None:
     assert found is not None
     assert found.detectable is not None
     chance = random.Random(1)
-    drifts = 0
-    for _ in range(60):
-        trials = noisy(study, chance, drift=found.detectable)
-        (judged,) = judge(study, trials, runs_judged={}, final=True)
-        drifts += judged.verdict is TransferVerdict.DRIFTS
+    drifts = told(study, chance, found.detectable).count(TransferVerdict.DRIFTS)
     # 30 of 60 expected, and three binomial standard deviations of 3.9 to either side
     assert 18 <= drifts <= 42
+
+
+def told(study: StudySpec, chance: random.Random, drift: float) -> list[TransferVerdict]:
+    """The words of sixty studies."""
+    return [
+        judge(study, noisy(study, chance, drift=drift), runs_judged={}, final=True)[0].verdict
+        for _ in range(60)
+    ]
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_an_optimum_that_stays_is_told_to_as_often_as_is_said(seeds: int) -> None:
+    """Two seeds often happen to agree, so that even they show it now and then."""
+    study = spec(octaves=tuple(range(-4, 5)), seeds=seeds)
+    found = power.of_grid(study)
+    assert found is not None
+    assert found.stays is not None
+    assert f"and {100 * found.stays:.0f} % that an optimum stays" in found.sentence()
+    share = told(study, random.Random(2), 0.0).count(TransferVerdict.TRANSFERS) / 60
+    # three binomial standard deviations of at most 0.065
+    assert abs(share - found.stays) <= 0.2
 
 
 def test_what_is_advised_is_enough_and_the_cheapest() -> None:
@@ -83,7 +100,17 @@ def test_one_seed_and_a_hopeless_grid_are_told_so() -> None:
     assert one is not None
     assert one.half_width is None
     assert "one seed gives no interval" in one.sentence()
-    assert "transfer cannot be shown" in power.sentence(spec(seeds=2, widths=(32, 64)))
+    assert "and 5 % that an optimum stays" in power.sentence(spec(seeds=2, widths=(32, 64)))
+
+
+def test_what_no_study_may_have_is_not_advised() -> None:
+    """Twice the largest width that there may be, or steps: nothing is trained for the advice."""
+    widest = power.of_grid(spec(widths=(32768, 65536)))
+    longest = power.of_grid(spec(widths=(64,), step_counts=(50_000, 100_000)))
+    assert widest is not None
+    assert longest is not None
+    assert "width" not in widest.addition
+    assert "steps" not in longest.addition
 
 
 def test_a_coordinate_check_has_no_such_power() -> None:

@@ -1,18 +1,31 @@
 """A real Chromium that notes whatever a page does behind its reader's back."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
+from muscope.settings import Settings
+from muscope.storage import schema
+from muscope.storage.database import Database, open_database
 from tests import needs
+from tests.server.running import Running, running
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 SERIOUS = ("serious", "critical")
+PHONE = {"width": 360, "height": 800}
 
 
 @contextmanager
@@ -90,3 +103,35 @@ def watched(browser: Browser, url: str = "", **options: object) -> Iterator[Watc
         page.goto(url)
     yield found
     context.close()
+
+
+@dataclass(frozen=True)
+class House:
+    """A server with a study to look at, and its database."""
+
+    server: Running
+    database: Database
+    study_id: str
+
+    def enter(self, path: str = "/") -> str:
+        """A link that lets its reader in."""
+        mark = "&" if "?" in path else "?"
+        return f"{self.server.origin}{path}{mark}token={self.server.token}"
+
+
+@contextmanager
+def house(folder: Path, study: Callable[[Database], str]) -> Iterator[House]:
+    """A house in a folder, with the study that is made in its database."""
+    settings = Settings(data_dir=folder / "data", port=0)
+    database = open_database(settings)
+    schema.upgrade(database)
+    with running(settings) as server:
+        yield House(server, database, study(database))
+    database.close()
+
+
+def wait_for_charts(page: Page) -> None:
+    """Scroll each chart into view and wait until all are drawn."""
+    for plot in page.locator(".plot").all():
+        plot.scroll_into_view_if_needed()
+        expect(plot.locator(".main-svg").first).to_be_visible(timeout=15_000)

@@ -1,58 +1,32 @@
 """Every page in a real Chromium: nothing behind the reader's back, live, dark, on a phone."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from muscope.settings import Settings
-from muscope.storage import schema, studies, verdicts
-from muscope.storage.database import Database, open_database
+from muscope.storage import bundles, studies, verdicts
+from muscope.storage.database import Database
 from muscope.verdicts.transfer import judge as transfer
 from muscope_server import urls
 from tests.core.test_joined import checked, trials
-from tests.e2e.browser import chromium, watched
+from tests.e2e.browser import PHONE, House, wait_for_charts, watched
+from tests.e2e.browser import house as opened
 from tests.server import measured
-from tests.server.running import Running, running
 from tests.server.test_joined_page import drifting
 
 pytestmark = pytest.mark.e2e
 
 EVIL = '<span style="background:url(https://evil.example/x)">µ</span> <a href="//evil.example">'
-PHONE = {"width": 360, "height": 800}
-
-
-@dataclass(frozen=True)
-class House:
-    """A server with a finished study of an evil name, and its database."""
-
-    server: Running
-    database: Database
-    study_id: str
-
-    def enter(self, path: str = "/") -> str:
-        """A link that lets its reader in."""
-        mark = "&" if "?" in path else "?"
-        return f"{self.server.origin}{path}{mark}token={self.server.token}"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    settings = Settings(data_dir=tmp_path_factory.mktemp("browser") / "data", port=0)
-    database = open_database(settings)
-    schema.upgrade(database)
-    study_id = measured.finished(database, measured.small(EVIL))
-    with running(settings) as server:
-        yield House(server, database, study_id)
-    database.close()
+    """A house with a finished study of an evil name."""
+    folder = tmp_path_factory.mktemp("browser")
+    with opened(folder, lambda db: measured.finished(db, measured.small(EVIL))) as found:
+        yield found
 
 
 def pages(house: House) -> list[str]:
@@ -63,15 +37,29 @@ def pages(house: House) -> list[str]:
     return ["/", "/studies/new", "/workers", "/help", "/studies/nothing", *study, alone]
 
 
+def failed(database: Database) -> str:
+    """A study that failed with a reason that is one long word."""
+    study_id = measured.submitted(database, measured.small("Failed"))
+    with database.write() as conn:
+        claim = bundles.claim(conn, worker_id="lab-1", pid=1, code_version="0", lease_s=60)
+        assert claim
+        bundles.fail(conn, claim, code="E_DATA", text=f"{'/folder' * 20} is not there")
+        studies.cancel(conn, study_id)
+    return study_id
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_breaks_its_policy_calls_out_overflows_a_phone_or_excludes_a_reader(
     browser: Browser, house: House, scheme: str
 ) -> None:
-    everywhere = pages(house) if scheme == "light" else [*pages(house)[:2], *pages(house)[5:7]]
+    if scheme == "light":
+        everywhere = [*pages(house), urls.study(failed(house.database))]
+    else:
+        everywhere = [*pages(house)[:2], *pages(house)[5:7]]
     with watched(browser, house.enter(), color_scheme=scheme, viewport=PHONE) as found:
         for path in everywhere:
             found.page.goto(house.server.origin + path)
-            _wait_for_charts(found.page)
+            wait_for_charts(found.page)
             assert found.overflow == 0, path
             assert found.axe() == [], path
         found.errors = [text for text in found.errors if "404" not in text]
@@ -152,7 +140,7 @@ def test_a_picture_is_saved_with_its_title_and_none_is_offered_where_nothing_was
     with house.database.write() as conn:
         studies.cancel(conn, empty)
     with watched(browser, house.enter(urls.study(house.study_id, tab="coordinate-check"))) as found:
-        _wait_for_charts(found.page)
+        wait_for_charts(found.page)
         with found.page.expect_download() as saved:
             found.page.get_by_role("button", name="SVG").first.click()
         picture = saved.value.path().read_text(encoding="utf-8")
@@ -198,14 +186,14 @@ def test_the_page_fills_while_it_is_measured_and_a_reload_draws_the_same(
         measured.train_next(house.database, spec, study_id)
         expect(verdict.page.locator("#study-header")).to_contain_text("4 of 16 runs ended")
         expect(verdict.page.locator(".card").first).to_contain_text("so far")
-        _wait_for_charts(charts.page)
+        wait_for_charts(charts.page)
         while measured.train_next(house.database, spec, study_id):
             pass
         expect(verdict.page.locator("#study-header .badge")).to_have_text("finished")
         expect(verdict.page.locator(".card").first).not_to_contain_text("so far")
         expect(charts.page.locator("#study-header .badge")).to_have_text("finished")
         verdict.page.goto(charts.page.url)
-        _wait_for_charts(verdict.page)
+        wait_for_charts(verdict.page)
         fresh = verdict.page.evaluate(DRAWN)
         charts.page.wait_for_function(f"fresh => {DRAWN} === fresh", arg=fresh, timeout=10_000)
         charts.assert_clean()
@@ -254,7 +242,7 @@ def test_the_report_opens_from_a_file_without_a_network_and_asks_for_nothing(
     file.write_bytes(answer.content)
     with watched(browser, viewport=PHONE, offline=True) as found:
         found.page.goto(file.as_uri())
-        _wait_for_charts(found.page)
+        wait_for_charts(found.page)
         assert found.requests == [file.as_uri()]
         assert found.overflow == 0
         assert found.axe() == []
@@ -274,13 +262,6 @@ def test_the_keyboard_reaches_the_content_and_the_help(browser: Browser, house: 
 # what the charts of a page hold, as text that can be compared
 DRAWN = """JSON.stringify([...document.querySelectorAll(".js-plotly-plot")].map(
     (plot) => plot.data.map((trace) => [[...trace.x], [...trace.y], trace.name])))"""
-
-
-def _wait_for_charts(page: Page) -> None:
-    """Scroll each chart into view and wait until all are drawn."""
-    for plot in page.locator(".plot").all():
-        plot.scroll_into_view_if_needed()
-        expect(plot.locator(".main-svg").first).to_be_visible(timeout=15_000)
 
 
 def _pretend(page: Page, *, hidden: bool) -> None:

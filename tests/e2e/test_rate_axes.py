@@ -3,34 +3,37 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from muscope import plan
-from muscope.settings import Settings
-from muscope.storage import schema, verdicts
-from muscope.storage.database import open_database
+from muscope.storage import verdicts
+from muscope.storage.database import Database
 from muscope.verdicts.transfer import judge
 from muscope.verdicts.transfer.losses import of_run
 from muscope_server import urls
-from tests.e2e.browser import chromium, watched
+from tests.e2e.browser import PHONE, house, watched
 from tests.server import measured
-from tests.server.running import running
 from tests.server.test_rates_page import over_steps
 
 pytestmark = pytest.mark.e2e
 
 
-def test_the_charts_turn_to_every_axis_and_nobody_is_excluded(tmp_path: Path) -> None:
-    settings, spec = Settings(data_dir=tmp_path / "data", port=0), over_steps()
-    database = open_database(settings)
-    schema.upgrade(database)
+def judged(database: Database) -> str:
+    """A study over steps and depths."""
+    spec = over_steps()
     study_id = measured.submitted(database, spec)
     found = [of_run(r, 2 + r.octave**2, start=9.0, train_loss=2.5) for r in plan.runs(spec)]
     with database.write() as conn:
         verdicts.save(conn, study_id, judge.judge(spec, found, runs_judged={}, final=True))
-    with running(settings) as server, chromium() as browser:
-        link = f"{server.origin}{urls.study(study_id)}?token={server.token}"
-        with watched(browser, link, viewport={"width": 360, "height": 800}) as seen:
+    return study_id
+
+
+def test_the_charts_turn_to_every_axis_and_nobody_is_excluded(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with house(tmp_path, judged) as found:
+        link = found.enter(urls.study(found.study_id))
+        with watched(browser, link, viewport=PHONE) as seen:
             for axis in ("depth", "steps"):
                 seen.page.locator("#axis").select_option(axis)
                 expect(seen.page.locator("#axis")).to_have_value(axis)
@@ -41,4 +44,3 @@ def test_the_charts_turn_to_every_axis_and_nobody_is_excluded(tmp_path: Path) ->
             assert seen.axe() == []
             assert seen.overflow == 0
             seen.assert_clean()
-    database.close()

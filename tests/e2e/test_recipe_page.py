@@ -3,24 +3,21 @@
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
-from muscope.settings import Settings
 from muscope.spec import ParametrizationSpec, StudySpec
-from muscope.storage import schema, verdicts
-from muscope.storage.database import open_database
+from muscope.storage import verdicts
+from muscope.storage.database import Database
 from muscope_server import urls
 from tests.core.recipes import study, swept
-from tests.e2e.browser import chromium, watched
+from tests.e2e.browser import PHONE, house, watched
 from tests.server import measured
-from tests.server.running import running
 
 pytestmark = pytest.mark.e2e
 
 
-def test_the_recipe_of_a_long_variant_does_not_scroll_sideways(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path / "data", port=0)
-    database = open_database(settings)
-    schema.upgrade(database)
+def judged(database: Database) -> str:
+    """A sweep with a variant that has a long name."""
     one = study(model="gpt", name="adamw_independent", weight_decay=0.1)
     long = ParametrizationSpec(name="mup", fault="hidden_rate_not_scaled")
     spec = StudySpec.model_validate(
@@ -30,12 +27,16 @@ def test_the_recipe_of_a_long_variant_does_not_scroll_sideways(tmp_path: Path) -
     study_id = measured.submitted(database, spec)
     with database.write() as conn:
         verdicts.save(conn, study_id, swept(spec))
-    phone = {"width": 360, "height": 800}
-    with running(settings) as server, chromium() as browser:
-        url = f"{server.origin}{urls.study(study_id, tab='recipe')}&token={server.token}"
-        with watched(browser, url, viewport=phone) as found:
-            assert found.page.locator("#recipe table").count() == 1
-            assert found.overflow == 0
-            assert found.axe() == []
-            found.assert_clean()
-    database.close()
+    return study_id
+
+
+def test_the_recipe_of_a_long_variant_does_not_scroll_sideways(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with house(tmp_path, judged) as found:
+        link = found.enter(urls.study(found.study_id, tab="recipe"))
+        with watched(browser, link, viewport=PHONE) as seen:
+            assert seen.page.locator("#recipe table").count() == 1
+            assert seen.overflow == 0
+            assert seen.axe() == []
+            seen.assert_clean()

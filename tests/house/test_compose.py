@@ -66,3 +66,12 @@ def test_the_server_image_has_no_torch_and_no_image_runs_as_root() -> None:
     assert "torch" not in stages["server"]
     assert "USER muscope" in stages["server"]
     assert "USER muscope" in stages["worker"]
+
+
+def test_volumes_that_the_how_to_adds_belong_to_who_writes_to_them() -> None:
+    """A named volume has the owner of what the image has in its place; of nothing that is root."""
+    how_to = (ROOT / "docs" / "how-to" / "deploy.md").read_text()
+    mounted = re.findall(r'volumes: \["\w+:(/[\w/]+)"\]', how_to)
+    (owned,) = re.findall(r"install -d -o muscope \S+ \S+ \S+ \S+ (.+)", DOCKERFILE)
+    assert mounted == ["/var/lib/muscope/checkpoints"]
+    assert set(mounted) <= set(owned.split())

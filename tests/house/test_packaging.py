@@ -88,7 +88,7 @@ def test_the_server_tests_pass_where_torch_is_not_installed(
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     # These judge what they show, with numpy.
     names = (
-        *("compare", "grid", "joined_page", "kinds", "presets", "rates_page"),
+        *("compare", "grid", "joined_page", "kinds", "links", "presets", "rates_page"),
         *("recipe", "recorder", "recordings", "search_page"),
     )
     judging = [f"--ignore=tests/server/test_{name}.py" for name in names]

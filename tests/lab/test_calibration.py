@@ -6,11 +6,10 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from muscope.lab import calibration, ensemble, environment
+from muscope.lab import calibration, environment
 from muscope.lab.environment import PeakMemory
 from muscope.lab.watch import Watch
 from muscope.records import StepRecord
-from muscope.timing import CPU_STACK_BYTES
 from tests import needs
 from tests.core.machines import ROUND
 
@@ -73,7 +72,3 @@ def test_a_watch_counts_the_first_step_apart_and_not_what_is_done_with_records(
     for _ in watch.over(records()):
         now += 100.0  # the recorder's
     assert (watch._warm_up_s, watch._train_s) == (5.0, 3.0)
-
-
-def test_the_plan_knows_the_engines_stacks() -> None:
-    assert CPU_STACK_BYTES == ensemble.CPU_STACK_BYTES

@@ -234,6 +234,14 @@ def test_a_file_of_somebody_else_is_refused(path: Path) -> None:
         checkpoint.read(path)
 
 
+def test_a_tensor_that_no_machine_could_hold_is_refused(path: Path) -> None:
+    """It repeats one number, and would be written out by the first step."""
+    tensors = {"weights/readout": torch.zeros(1).expand(2**50)}
+    Checkpoint(Snapshot(1, (0,), (StackState((0,), True, {}, tensors),))).write(path, "")
+    with pytest.raises(Unusable, match="larger than this machine's memory"):
+        checkpoint.read(path)
+
+
 def test_the_state_of_another_model_is_refused(written: Path) -> None:
     kept = checkpoint.read(written)
     with pytest.raises(ValueError, match="has the shape"):

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from muscope import plan
-from muscope.lab import engine, ensemble
+from muscope import costs, plan
+from muscope.lab import engine
 from muscope.records import StepRecord, Values
 from muscope.spec import Arm, ModelSpec, OptimizerSpec, ParametrizationSpec, RunSpec, StudySpec
 from tests.lab import specs
@@ -30,7 +30,7 @@ def losses(records: Iterable[StepRecord], member: int) -> list[float]:
 @pytest.fixture(params=["one stack", "one member per stack"])
 def stacking(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "one member per stack":
-        monkeypatch.setattr(ensemble, "CPU_STACK_BYTES", 1)
+        monkeypatch.setattr(costs, "CPU_STACK_BYTES", 1)
 
 
 @pytest.mark.usefixtures("stacking")

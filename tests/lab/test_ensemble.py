@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from muscope import plan
+from muscope import costs
 from muscope.lab import curvature, data, engine, ensemble, models, sharing
 from muscope.lab import stack as stacks
 from muscope.lab.ensemble import Ensemble
@@ -88,19 +88,34 @@ def test_a_shared_start_changes_no_number(
 
 @pytest.mark.parametrize(
     ("threads", "members", "fitting", "size"),
-    [(1, 24, 3, 3), (2, 24, 3, 4), (2, 24, 1, 1), (2, 14, 5, 6), (16, 24, 3, 3), (4, 24, 12, 12)],
+    [(1, 24, 3, 3), (2, 24, 4, 2), (2, 24, 1, 1), (2, 14, 8, 4), (16, 24, 16, 1), (4, 24, 24, 6)],
 )
-def test_every_thread_has_whole_members_of_a_stack(
+def test_every_thread_has_as_many_stacks_of_what_stays_fast(
     threads: int, members: int, fitting: int, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = specs.run()
-    elements = sum(weight.parameters for weight in plan.weights(run)) + sum(
-        entry.elements_per_example * run.model.batch_size for entry in plan.activations(run)
-    )
-    monkeypatch.setattr(ensemble, "CPU_STACK_BYTES", 4 * fitting * elements)
-    monkeypatch.setattr(ensemble, "device", lambda: torch.device("cpu"))
-    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    assert ensemble._stack_size([run] * members) == size
+    of = costs.cost(run)
+    each = costs.BYTES_PER_FLOAT * (of.parameters + of.recorded * run.model.batch_size)
+    monkeypatch.setattr(costs, "CPU_STACK_BYTES", fitting * each)
+    monkeypatch.setattr(costs, "WORTH_A_THREAD", 0)
+    assert costs.stack_size(run, members, threads) == size
+    monkeypatch.setattr(costs, "WORTH_A_THREAD", members * each)
+    assert costs.stack_size(run, members, threads) == costs.stack_size(run, members, 1)
+
+
+@pytest.mark.parametrize("record", RECORDS)
+@pytest.mark.parametrize("model", ["mlp", "gpt"])
+def test_stacks_side_by_side_compute_what_they_do_one_after_the_other(
+    model: str, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = sweep(model, record=record, batches="fresh", held_out=1)
+    monkeypatch.setattr(ensemble, "_stack_size", lambda _: 2)
+    one_by_one = list(engine.train(members))
+    torch.set_num_threads(3)
+    side_by_side = list(engine.train(members))
+    for place in range(len(members)):
+        # every stack computes with one thread in both
+        assert numbers(side_by_side, place) == numbers(one_by_one, place)
 
 
 class Full:

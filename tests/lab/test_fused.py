@@ -77,6 +77,36 @@ def test_what_lies_in_no_rows_is_left_to_pytorch(arrange: Callable[[Tensor], Ten
     assert_alike((now, first, before))
 
 
+@pytest.mark.parametrize("arrange", [*LAYOUTS.values(), *OTHER_LAYOUTS.values()])
+def test_moves_are_what_is_left_of_subtracting(arrange: Callable[[Tensor], Tensor]) -> None:
+    """Whole and measured, in every layout, whoever reads."""
+    now, first, before = (arrange(tensor) for tensor in three(6, 64, 48))
+    with probes.at_once():
+        found = probes.sized_with_moves(now, (first, before), (SIZES, SIZES))
+        alone = probes.sizes_of(now - first)
+    assert torch.equal(found.moved, now - first)
+    assert torch.equal(found.update, now - before)
+    expected = probes.sized_with_update(now, (first, before), (SIZES, SIZES))
+    for one, other in zip((found.sizes, found.update_sizes), expected, strict=True):
+        # of a mean, whose signs differ, what rounding leaves of numbers of size 1
+        torch.testing.assert_close(one.values, other.values, rtol=RTOL, atol=1e-7)
+    for name, values in alone.items():
+        torch.testing.assert_close(found.moved_sizes[name], values, rtol=RTOL, atol=0)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_is_at_most_so_large_is_counted(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.get_num_threads", lambda: threads)
+    monkeypatch.setattr(fused, "THREAD", 2**10)
+    values = three(3, 40, 129)[0] - 1.0
+    values[0, 0, :4] = torch.tensor([0.0, -0.0, torch.nan, torch.inf])
+    borders = [(torch.le, 0.25), (torch.le, 0.0), (torch.le, torch.inf)]
+    with probes.at_once():
+        found = probes.counts(values, borders)
+    for count, other in zip(found, probes.counts(values, borders), strict=True):
+        assert count.tolist() == other.tolist()
+
+
 def test_a_layout_that_only_some_threads_can_read_is_left_to_pytorch() -> None:
     """The last of two parts is one slice long, which has rows; the first has not."""
     view = torch.ones(1, 3, 1100, 800)[:, :, :1000, :700]

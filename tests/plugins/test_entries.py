@@ -9,7 +9,7 @@ from muscope import catalogue
 from muscope.catalogue import rules
 from muscope.catalogue.optimizer_costs import update_cost
 from muscope.catalogue.rules import Choice, Size
-from muscope.plan import plan
+from muscope.plan import plan, without
 from muscope.plugins import known
 from muscope.plugins.importing import Installed
 from muscope.spec import Arm, ModelSpec, OptimizerSpec, ParametrizationSpec, StudySpec, digest
@@ -17,7 +17,7 @@ from muscope.vocabulary import Role
 from tests.plugins import packages
 
 MODEL, OPTIMIZER = "muscope-example/gated_mlp", "muscope-example/signum"
-HALF_MUP = "muscope-example/half_mup"
+HALF_MUP, KURTOSIS = "muscope-example/half_mup", "muscope-example/kurtosis"
 
 
 def spec(version: str = "") -> StudySpec:
@@ -83,6 +83,17 @@ def test_the_plan_counts_what_is_described(offered: Installed) -> None:
     assert planned.largest_parameters == depth * of_block + ends
     cost = update_cost(f"{OPTIMIZER}@0.1.0", Role.HIDDEN, (32, 16), {})
     assert (cost.state, cost.flops) == (32 * 16, 0.0)
+
+
+def test_what_is_left_of_a_plan_counts_the_statistics_of_plugins_too(offered: Installed) -> None:
+    """They are rows as the others are, and a study has a limit of rows."""
+    asked = StudySpec.model_validate({**spec().model_dump(), "statistics": (KURTOSIS,)})
+    planned, plain = plan(asked), plan(spec())
+    assert planned.measurement_rows == 2 * plain.measurement_rows
+    first = digest(planned.bundles[0].runs[0])
+    share = (planned.run_count - 1) / planned.run_count
+    left = without(planned, {first})
+    assert left.measurement_rows == share * planned.measurement_rows
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])

@@ -194,7 +194,7 @@ def without_plugins(settings: Settings, study_id: str) -> dict[str, str]:
         f"db = open_database(Settings(data_dir={str(settings.data_dir)!r}))\n"
         "with db.read() as conn:\n"
         f"    row = studies.get(conn, {study_id!r})\n"
-        "    waiting.plugins.ALIVE_S = 0.0\n"
+        "    waiting.workers.ALIVE_S = 0.0\n"
         "    said = waiting.sentence(conn, row)\n"
         "print(json.dumps({'label': row.spec.variants[0].label, 'waiting': said}))\n"
         "assert not {'muscope_example', 'hostile', 'torch'} & set(sys.modules)\n"

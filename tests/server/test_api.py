@@ -214,23 +214,16 @@ def test_what_fits_no_worker_is_refused_with_both_sizes(server: Running) -> None
     assert "the largest worker has 1.0 GiB" in message["error"]["message"]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "{{7*7}}",
-        "${jndi:ldap://x}",
-        "<img src=x onerror=alert(1)>",
-        "=1+1",
-        "__class__",
+def test_odd_names_are_stored_literally(client: httpx.Client) -> None:
+    for name in (
+        "{{7*7}}", "${jndi:ldap://x}", "<img src=x onerror=alert(1)>", "=1+1", "__class__",
         "' or 1=1--",
-    ],
-)
-def test_odd_names_are_stored_literally(client: httpx.Client, name: str) -> None:
-    study_id = client.post(STUDIES, json=small(name=name)).json()["id"]
-    response = client.get(f"{STUDIES}/{study_id}")
-    assert response.json()["name"] == name
-    assert response.headers["content-type"] == "application/json"
-    assert "&lt;" not in response.text
+    ):  # fmt: skip
+        study_id = client.post(STUDIES, json=small(name=name)).json()["id"]
+        response = client.get(f"{STUDIES}/{study_id}")
+        assert response.json()["name"] == name
+        assert response.headers["content-type"] == "application/json"
+        assert "&lt;" not in response.text
 
 
 def test_more_studies_than_an_hour_takes_are_refused(

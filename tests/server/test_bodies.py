@@ -6,6 +6,8 @@ import time
 import httpx
 import pytest
 
+from muscope.connection import Connection, Refused, Unauthorized
+from muscope_server import bodies
 from muscope_server.limits import BODY_BYTES, HEADER_BYTES, STRANGER_BODY_BYTES
 from tests.server.harmless import assert_dressed, assert_healthy, refused
 from tests.server.running import Running
@@ -28,7 +30,7 @@ def test_a_large_body_is_refused_before_it_is_read(shared: Running, length: int)
 
 def test_a_body_that_grows_too_large_is_refused_without_a_length(shared: Running) -> None:
     with shared.script() as client:
-        chunks = (b" " * 65536 for _ in range(BODY_BYTES // 65536 + 1))
+        chunks = (b" " * 65536 for _ in range(5 * BODY_BYTES // 65536))
         refused(shared, lambda: client.post("/api/v1/studies", content=chunks, headers=JSON), 413)
 
 
@@ -44,6 +46,24 @@ def test_a_client_that_sends_its_large_body_still_hears_why_not(shared: Running)
     with shared.script() as client:
         body = b"[" + b"0," * BODY_BYTES + b"0]"
         refused(shared, lambda: client.post("/api/v1/studies", content=body, headers=JSON), 413)
+
+
+def test_a_client_that_wants_no_second_answer_hears_why_not_either(shared: Running) -> None:
+    large = b" " * 5 * 2**20  # urllib asks for the connection to be closed
+    for path in ("/api/v1/studies", "/api/v1/recordings"):
+        with pytest.raises(Refused, match=f"at most {BODY_BYTES} are read"):
+            Connection(shared.origin, shared.token).call("POST", path, large)
+    with pytest.raises(Unauthorized):
+        Connection(shared.origin, "wrong").call("POST", "/api/v1/studies", large)
+
+
+def test_the_rest_of_a_body_is_not_waited_for_longer_than_that(
+    shared: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.2)
+    head = f"POST /api/v1/studies HTTP/1.1\r\nHost: {shared.host}\r\nConnection: close\r\n"
+    answer = shared.raw(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+    assert answer.startswith(b"HTTP/1.1 401"), answer
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import httpx
 import pytest
 
 from muscope.client import Client
-from muscope.storage import taken
+from muscope.storage import events, taken
 from muscope.storage.database import Database, open_database
 from muscope_server import urls
 from tests.server import measured, recorded, swept
@@ -130,11 +131,11 @@ def test_variants_of_several_studies_are_compared_where_they_overlap(shelf: Shel
 
 def test_device_time_is_shared_among_the_runs_of_a_bundle(shelf: Shelf) -> None:
     with shelf.database.read() as conn:
-        shares = [taken.device_seconds(conn, shelf.sweep, key) for key in (SP, MUP)]
-        nothing = taken.device_seconds(conn, shelf.sweep, "nobody")
+        shares = taken.device_seconds(conn, shelf.sweep)
+        nothing = taken.device_seconds(conn, "nobody")
     # three bundles of 6 s, half of the runs of each
-    assert shares == pytest.approx([9.0, 9.0])
-    assert nothing is None
+    assert shares == pytest.approx({SP: 9.0, MUP: 9.0})
+    assert nothing == {}
 
 
 def test_a_check_beside_a_sweep_is_shown_with_a_sentence(shelf: Shelf) -> None:
@@ -197,12 +198,64 @@ def test_a_part_that_was_seen_is_not_sent_again_until_a_run_has_ended(shelf: She
     assert "width 64, depth 2" in shelf.visitor.get(address).raise_for_status().text
 
 
+def test_events_of_several_studies_come_in_one_stream_that_resumes(shelf: Shelf) -> None:
+    address = urls.comparison_events([shelf.sweep, shelf.check])
+    with shelf.visitor.stream("GET", address) as stream:
+        lines = list(stream.iter_lines())
+    seen = [json.loads(line[6:]) for line in lines if line.startswith('data: {"')]
+    for study in (shelf.sweep, shelf.check):
+        numbers = [one["seq"] for one in seen if one["study"] == study]
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert numbers
+    positions = [line[4:] for line in lines if line.startswith("id: ")]
+    last = shelf.visitor.get(address, headers={"Last-Event-ID": positions[-1]})
+    assert last.status_code == 204, "nothing can follow: both are over"
+    with shelf.visitor.stream("GET", f"{address}&after={positions[-3]}") as stream:
+        assert sum(line.startswith("id: ") for line in stream.iter_lines()) == 2
+
+
+def test_what_happens_in_any_of_several_studies_is_told_with_the_place_in_all(
+    shelf: Shelf,
+) -> None:
+    spec = swept.sweep("One of two", widths=(32, 64))
+    ids = [measured.submitted(shelf.database, spec) for _ in range(2)]
+    seen = [shelf.visitor.get(urls.api_study(one)).json()["event_seq"] for one in ids]
+    address = f"{urls.comparison_events(ids)}&after={seen[0]},{seen[1]}"
+    with shelf.visitor.stream("GET", address) as stream:
+        lines = stream.iter_lines()
+        for place in (1, 0, 1):
+            seen[place] += 1
+            with shelf.database.write() as conn:
+                events.append(conn, ids[place], "step")
+            found = told(lines)
+            assert json.loads(found["data"])["study"] == ids[place]
+            assert found["id"] == f"{seen[0]},{seen[1]}"
+
+
+def told(lines: Iterator[str]) -> dict[str, str]:
+    """The fields of the next event."""
+    found: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(": ")
+        found |= {name: value} if name in ("data", "id") else {}
+        if not line and "id" in found:
+            return found
+    raise AssertionError("the stream has ended")
+
+
+@pytest.mark.parametrize("after", ["7", "1,2,3", "x", "1,", "-1,2", "1,9999999999"])
+def test_a_position_that_is_none_in_these_studies_is_refused(shelf: Shelf, after: str) -> None:
+    address = urls.comparison_events([shelf.sweep, shelf.check])
+    assert shelf.visitor.get(f"{address}&after={after}").status_code == 422
+    assert shelf.visitor.get(address, headers={"Last-Event-ID": after}).status_code == 422
+
+
 def test_recorded_studies_are_compared_by_slopes_and_never_paired(server: Running) -> None:
     pushing = Client(server.origin, server.token)
     chosen = []
     for name, growth in (("flat", 0.0), ("grown", 0.5)):
-        page = pushing.push(recorded.pushed(name, {"hidden": growth}))
-        chosen.append(f"{page.rpartition('/')[2]}:{recorded.pushed().variant.label}")
+        address = pushing.push(recorded.pushed(name, {"hidden": growth}))
+        chosen.append(f"{address.rpartition('/')[2]}:{recorded.pushed().variant.label}")
     recorded.judge(server.app.state.database)
     with server.browser() as visitor:
         page = Soup(visitor.get(urls.compare(chosen)).raise_for_status().text)

@@ -1,6 +1,8 @@
 """A study that has ended adds to itself: by the page's button, the form, and the JSON API."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -10,7 +12,8 @@ from muscope.storage import reuse, studies
 from muscope.storage.database import Database, open_database
 from muscope_server import urls
 from tests.server import measured
-from tests.server.running import Running
+from tests.server.conftest import fresh
+from tests.server.running import Running, running
 from tests.server.soup import Soup
 
 
@@ -24,6 +27,19 @@ def database(server: Running) -> Iterator[Database]:
 @pytest.fixture
 def open_study(database: Database) -> str:
     return measured.undecided(database)
+
+
+@pytest.fixture(scope="module")
+def refusing(
+    template_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[httpx.Client, str, dict[str, Any]]]:
+    """Somebody who is in, an open study and its spec, for those who are refused."""
+    with running(fresh(template_dir, tmp_path_factory.mktemp("extend"))) as server:
+        database = open_database(server.settings)
+        study_id = measured.undecided(database)
+        with server.script() as client:
+            yield client, study_id, spec_of(database, study_id).model_dump(mode="json")
+        database.close()
 
 
 def page(visitor: httpx.Client, url: str) -> Soup:
@@ -164,16 +180,13 @@ def test_a_plan_of_an_extension_is_of_what_is_new(
     ],
 )
 def test_a_spec_that_is_no_extension_is_refused_by_field(
-    *,
-    database: Database,
-    client: httpx.Client,
-    open_study: str,
+    refusing: tuple[httpx.Client, str, dict[str, Any]],
     change: dict[str, object],
     path: str,
     sentence: str,
 ) -> None:
-    spec = spec_of(database, open_study).model_dump(mode="json")
-    body = spec | {"extends": open_study, "seeds": 4} | change
+    client, study_id, spec = refusing
+    body = spec | {"extends": study_id, "seeds": 4} | change
     answer = client.post("/api/v1/studies", json=body)
     assert answer.status_code == 422, answer.text
     (field,) = answer.json()["error"]["fields"]
@@ -195,9 +208,10 @@ def test_a_spec_that_is_no_extension_is_refused_by_field(
     ],
 )
 def test_an_addition_that_cannot_be_is_one_sentence(
-    client: httpx.Client, open_study: str, body: object, status: int, sentence: str
+    refusing: tuple[httpx.Client, str, dict[str, Any]], body: object, status: int, sentence: str
 ) -> None:
-    answer = client.post(f"/api/v1/studies/{open_study}/extend", json=body)
+    client, study_id, _ = refusing
+    answer = client.post(f"/api/v1/studies/{study_id}/extend", json=body)
     assert (answer.status_code, sentence in answer.json()["error"]["message"]) == (
         status,
         True,

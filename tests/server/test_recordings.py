@@ -1,11 +1,13 @@
 """Recorders send over HTTP; what they sent is on the pages like any other study."""
 
 import json
+from dataclasses import replace
 
 import httpx
 import pytest
 
 from muscope.client import Client
+from muscope.records import Sample
 from muscope.storage import verdicts
 from muscope.verdicts import own
 from muscope.verdicts.own import OwnGrid
@@ -57,10 +59,12 @@ def test_pushing_twice_is_pushing_once(server: Running, client: httpx.Client) ->
 def test_every_page_of_a_recorded_study_opens(server: Running, study: str) -> None:
     with server.browser() as visitor:
         assert "grows" in Soup(visitor.get("/").text).text
-        for tab in ("verdict", "coordinate-check", "runs", "recipe", "report"):
+        for tab in ("verdict", "coordinate-check", "grid", "runs", "recipe", "report"):
             answer = visitor.get(f"/studies/{study}", params={"tab": tab})
             assert answer.status_code == 200, answer.text
             assert "my_model.py:build · its own AdamW" in answer.text
+        runs = Soup(visitor.get(f"/studies/{study}", params={"tab": "runs"}).text).text
+        assert "my_model.py:build · its own AdamW 64 – 0 finished" in runs, "no depth was given"
         label = recorded.pushed().variant.label
         for path in (
             f"/api/v1/studies/{study}/report.html",
@@ -74,6 +78,22 @@ def test_every_page_of_a_recorded_study_opens(server: Running, study: str) -> No
         )
         assert "3 tensors at 4 widths" in figure.json()["layout"]["meta"]["summary"]
         assert visitor.get("/studies/new", params={"clone": study}).status_code == 404
+
+
+def test_a_recording_without_changes_opens_on_sizes(server: Running) -> None:
+    whole = recorded.pushed("sizes only")
+    runs = [replace(run, samples=tuple(map(without_change, run.samples))) for run in whole.runs]
+    page = Client(server.origin, server.token).push(replace(whole, runs=runs))
+    recorded.judge(server.app.state.database)
+    with server.browser() as visitor:
+        opened = Soup(visitor.get(page).text).text
+        drawn = Soup(visitor.get(page, params={"tab": "coordinate-check"}).text).text
+    assert "size (l1): exponent of width" in opened
+    assert "3 tensors at 4 widths" in drawn
+
+
+def without_change(sample: Sample) -> Sample:
+    return replace(sample, values=sample.values._replace(change=None))
 
 
 @pytest.mark.parametrize(
@@ -95,10 +115,11 @@ def test_every_page_of_a_recorded_study_opens(server: Running, study: str) -> No
     ],
 )
 def test_an_opening_that_cannot_be_is_refused(
-    server: Running, client: httpx.Client, change: dict[str, object], status: int, said: str
+    shared: Running, change: dict[str, object], status: int, said: str
 ) -> None:
     body = json.loads(opening().model_dump_json()) | change
-    answer = refused(server, lambda: client.post("/api/v1/recordings", json=body), status)
+    with shared.script() as client:
+        answer = refused(shared, lambda: client.post("/api/v1/recordings", json=body), status)
     assert said in answer.text
 
 
@@ -122,11 +143,12 @@ def test_an_opening_that_cannot_be_is_refused(
     ],
 )
 def test_a_batch_that_cannot_be_is_refused(
-    server: Running, client: httpx.Client, text: str, status: int, said: str
+    shared: Running, text: str, status: int, said: str
 ) -> None:
-    client.post("/api/v1/recordings", content=opening().model_dump_json(), headers=JSON)
     path = f"/api/v1/recordings/{opening().recording}/batches"
-    answer = refused(server, lambda: client.post(path, content=text, headers=JSON), status)
+    with shared.script() as client:
+        client.post("/api/v1/recordings", content=opening().model_dump_json(), headers=JSON)
+        answer = refused(shared, lambda: client.post(path, content=text, headers=JSON), status)
     assert said in answer.text
 
 

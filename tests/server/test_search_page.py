@@ -9,6 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from muscope.cli import submit
+from muscope.cli.remote import Remote
+from muscope.reports.html import spec_yaml
 from muscope.spec import Arm, ModelSpec, OptimizerSpec, ParametrizationSpec, StudySpec
 from muscope.storage import verdicts
 from muscope.storage.database import open_database
@@ -18,8 +21,9 @@ from muscope_server import forms, urls
 from tests.core.searches import bowl, carried_out
 from tests.server import measured
 from tests.server.conftest import fresh
-from tests.server.running import running
+from tests.server.running import Running, running
 from tests.server.soup import Soup
+from tests.server.test_submit import run
 
 RANGES = {"embedding_multiplier": (-2.0, 2.0), "readout_multiplier": (-2.0, 2.0)}
 
@@ -107,6 +111,8 @@ def test_csv_and_json_say_what_was_judged(visitor: Visitor) -> None:
     said = client.get(f"{urls.api_study(study_id)}/verdicts").raise_for_status().json()
     assert SearchJudgement.model_validate(said["searches"][0]) == judged
     assert said["sentences"] == {judged.variant: judged.sentence()}
+    (listed,) = client.get("/api/v1/studies").raise_for_status().json()["studies"]
+    assert [one["verdict"] for one in listed["verdicts"]] == ["holds"]
 
 
 def test_the_report_has_the_sets_and_their_figures(visitor: Visitor) -> None:
@@ -140,3 +146,22 @@ def test_a_range_that_is_none_is_said_beside_its_field() -> None:
     with pytest.raises(forms.FormErrors) as caught:
         forms.parse(values)
     assert "name lowest to highest" in caught.value.errors["tuning.ranges"]
+
+
+def test_the_verdict_of_a_search_is_printed(
+    server: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = server.app.state.database
+    _, judged = carried_out(search(), bowl)
+
+    def train(remote: Remote, study_id: str) -> str:
+        with database.write() as conn:
+            verdicts.save(conn, study_id, (judged,))
+        return "finished"
+
+    monkeypatch.setattr(submit, "_follow", train)
+    path = tmp_path / "search.yaml"
+    path.write_text(spec_yaml(search()))
+    result = run(str(path), "--url", server.origin, "--token", server.token, "--wait")
+    assert result.exit_code == 0, result.output
+    assert f"holds: {judged.sentence()}" in " ".join(result.output.split())

@@ -8,9 +8,10 @@ import pytest
 from muscope.storage import bundles, resuming, studies
 from muscope.storage.database import open_database
 from muscope.storage.verdicts import VerdictSummary
-from muscope.vocabulary import Axis, CellVerdict
-from muscope_server import study_page, urls
-from tests.server import measured
+from muscope.vocabulary import Axis, CellVerdict, TransferVerdict
+from muscope_server import urls
+from muscope_server.study_page.line import line
+from tests.server import measured, swept
 from tests.server.running import Running
 from tests.server.soup import Soup
 from tests.server.world import World
@@ -210,5 +211,22 @@ def test_a_badge_of_a_variant_that_stopped_early_is_firm(
     assert row is not None
     spec = row.spec.model_copy(update={"seeds": 10, "stop_early": True})
     summary = VerdictSummary(spec.variants[0].key, word, final=True, runs_judged=runs)
-    badge, *_ = study_page.line(replace(row, spec=spec), [summary]).badges
+    badge, *_ = line(replace(row, spec=spec), [summary]).badges
     assert badge.standing == standing
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_harmless"),
+    [({}, False), ({"widths": (32,), "batch_sizes": (4, 8, 16)}, True)],
+)
+def test_a_drift_over_batch_size_has_no_badge_of_a_fault(
+    world: World, changes: dict[str, object], *, is_harmless: bool
+) -> None:
+    with world.database.read() as conn:
+        row = studies.get(conn, world.study_id)
+    assert row is not None
+    spec = swept.sweep(**changes)
+    key, drifts = spec.variants[0].key, TransferVerdict.DRIFTS
+    summary = VerdictSummary(key, drifts, final=True, runs_judged=45, kind="lr_transfer")
+    badge, *_ = line(replace(row, spec=spec), [summary]).badges
+    assert (badge.verdict, badge.is_harmless) == (drifts, is_harmless)

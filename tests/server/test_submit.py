@@ -73,6 +73,8 @@ def test_waiting_for_a_cancelled_study_ends_with_1(
         (small(), ("--token", "wrong"), "not the access token"),
         (small(), ("--url", "http://127.0.0.1:9"), "muscope up"),
         (small(), ("--url", "ftp://x"), "not the address of a server"),
+        (small(), ("--url", "http://[::1"), "not the address of a server"),
+        (small(), ("--token", "ü"), "the token must be printable ASCII"),
         (small(), ("--token", ""), "empty; set MUSCOPE_DATA_DIR to the folder of the server"),
         (small(seeds=64, widths=[*range(32, 64)]), (), "at most 2000"),
     ],

@@ -14,6 +14,7 @@ from plotly.offline import get_plotlyjs_version
 from muscope import assets
 from muscope.reports import templating
 from muscope_server import contexts, templates
+from muscope_server.study_page.view import PARTS
 
 CHECKOUT = Path(__file__).resolve().parents[2]  # the browser tests' own vendored files lie there
 
@@ -25,11 +26,7 @@ PAGES = {
     "studies.html": contexts.StudiesContext,
     "new_study.html": contexts.NewStudyContext,
     "_plan.html": contexts.PlanContext,
-    "study.html": contexts.StudyContext,
-    "_study_header.html": contexts.StudyContext,
-    "_verdict_tab.html": contexts.StudyContext,
-    "_grid_tab.html": contexts.StudyContext,
-    "_runs_tab.html": contexts.StudyContext,
+    **{part.template: contexts.StudyContext for part in PARTS.values()},
     "compare.html": contexts.CompareContext,
     "_comparison.html": contexts.CompareContext,
     "workers.html": contexts.WorkersContext,

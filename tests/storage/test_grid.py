@@ -37,8 +37,8 @@ def test_the_time_of_a_bundle_is_shared_by_its_runs(db: Database) -> None:
     world.complete(db, claim)
     sp, mup = (variant.key for variant in world.small_spec().variants)
     with db.read() as conn:
-        shares = [taken.device_seconds(conn, study_id, key) for key in (sp, mup)]
-        said = taken.surroundings(conn, study_id, sp)
+        shares = taken.device_seconds(conn, study_id)
+        said = taken.surroundings(conn, study_id)
     # two of four runs each, of 4 s
-    assert shares == pytest.approx([2.0, 2.0])
-    assert said["code"] == "test"
+    assert shares == pytest.approx({sp: 2.0, mup: 2.0})
+    assert said[sp]["code"] == "test"

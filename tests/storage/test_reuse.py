@@ -239,6 +239,35 @@ def test_two_clicks_give_one_study(db: Database) -> None:
         assert [found for found, _ in reuse.extensions(conn, old)] == [answers[0][0]]
 
 
+def test_the_same_addition_in_other_words_is_the_same_study(db: Database) -> None:
+    """By no key, and by keys of their own: what the verdict advised, and what somebody typed."""
+    old = done(db)
+    first = extend(db, old)
+    assert extend(db, old) == first
+    spec = grown(row(db, old).spec, old, SEEDS)
+    with db.write() as conn:
+        answer = studies.create(conn, spec, plan.plan(spec), idempotency_key="another")
+        assert answer == (first, False)
+    assert extend(db, old, Addition(seeds=4)) != first
+
+
+@pytest.mark.parametrize("state", [RunState.FAILED, RunState.CANCELLED])
+def test_an_addition_that_came_to_nothing_can_be_asked_for_again(
+    db: Database, state: RunState
+) -> None:
+    old = done(db)
+    first = extend(db, old)
+    if state is RunState.CANCELLED:
+        with db.write() as conn:
+            studies.cancel(conn, first)
+    else:
+        found = claim(db)
+        assert found is not None
+        with db.write() as conn:
+            bundles.fail(conn, found, code="E_LAB", text="no")
+    assert extend(db, old) != first
+
+
 def test_runs_that_another_study_reads_cannot_be_removed(db: Database) -> None:
     """Deleting as a whole transaction: the measurements are there again when it is refused."""
     old = done(db)

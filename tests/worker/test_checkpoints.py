@@ -1,14 +1,15 @@
 """A new attempt goes on from a checkpoint, with the rows of training that nobody disturbed."""
 
+import os
 import pickle
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, Table, delete, func, select, update
 
-from muscope.lab import engine, environment
+from muscope.lab import engine
 from muscope.lab.watch import Watch
 from muscope.plan import plan
 from muscope.records import StepRecord
@@ -25,14 +26,18 @@ from muscope_worker import checkpoint_folder, checkpoint_note, checkpoints
 from muscope_worker.checkpoint_folder import CheckpointFolder
 from muscope_worker.checkpoints import Checkpoints
 from muscope_worker.execute import TrainingProcess, next_bundle
+from tests.lab.test_checkpoint import Hostile
 from tests.worker.studies import submit, tiny
-from tests.worker.test_execute import after_step, runs_of, work_off
+from tests.worker.test_execute import after_step, lose, runs_of, work_off
 from tests.worker.test_stages import sweep
 
 STEPS = 6
 SPEC = tiny(widths=(8, 16), steps=STEPS)
 FIRST = "began at the first step: "
-WENT_ON = "went on after step 2, where attempt 1 had left it"
+
+
+def went_on(step: int, attempt_no: int) -> str:
+    return f"went on after step {step}, where attempt {attempt_no} had left it"
 
 
 def settings(folder: Path, **others: float) -> Settings:
@@ -77,11 +82,10 @@ def digests(spec: StudySpec) -> list[str]:
     return [one.hex() for one in found]
 
 
-def lose(process: TrainingProcess) -> None:
-    """What the database does when a worker was killed; the bundle may be claimed at once."""
+def lose_now(process: TrainingProcess) -> None:
+    """The bundle of a worker that was killed may be claimed at once."""
+    lose(process.db, process)
     with process.db.write() as conn:
-        (live,) = bundles.live_attempts(conn, process.worker_id)
-        bundles.lost(conn, live.attempt_id, reason="in this test", counts_as_loss=False)
         conn.execute(update(bundle).values(not_before=None))
 
 
@@ -92,7 +96,7 @@ def killed_at(step: int, process: TrainingProcess, monkeypatch: pytest.MonkeyPat
     def leave_or_die(self: Checkpoints, at: int, training: engine.Training, watch: Watch) -> None:
         if at == step:
             self._recorder.flush()
-            lose(process)
+            lose_now(process)
         leave(self, at, training, watch)
 
     with monkeypatch.context() as patched:
@@ -113,23 +117,46 @@ def file(process: TrainingProcess) -> Path:
     return path
 
 
-def test_what_was_killed_goes_on_where_it_was(
-    db: Database,
+EVERY, NEVER = 1e-9, 3600.0
+"""Seconds from one checkpoint to the next."""
+
+
+@pytest.mark.parametrize(
+    ("deaths", "left_at"),
+    [
+        ([(3, EVERY)], [(2, 1)]),
+        # the second one leaves none of its own
+        ([(3, EVERY), (5, NEVER)], [(2, 1), (2, 1)]),
+        ([(2, EVERY), (5, EVERY)], [(1, 1), (4, 2)]),
+    ],
+    ids=["one death", "a death before a checkpoint", "two checkpoints"],
+)
+def test_what_was_killed_goes_on_where_the_latest_checkpoint_was(
     process: TrainingProcess,
-    study_id: str,
     expected: list[str],
     monkeypatch: pytest.MonkeyPatch,
+    deaths: list[tuple[int, float]],
+    left_at: list[tuple[int, int]],
 ) -> None:
-    killed_at(3, process, monkeypatch)
+    study_id = submit(process.db, SPEC)
+    for step, every_s in deaths:
+        dying = in_process(process.db, process.settings.data_dir, checkpoint_every_s=every_s)
+        killed_at(step, dying, monkeypatch)
     trained = steps_trained(monkeypatch)
     work_off(process)
 
-    runs = runs_of(db, study_id)
+    assert_undisturbed(process, study_id, expected)
+    assert notes(process.db) == [went_on(*one) for one in left_at]
+    first = left_at[-1][0] + 1
+    assert trained[: STEPS - first + 1] == list(range(first, STEPS + 1))
+    assert list(process.settings.checkpoints_folder.iterdir()) == []
+
+
+def assert_undisturbed(process: TrainingProcess, study_id: str, expected: list[str]) -> None:
+    """Its runs have the rows of training that nobody disturbed."""
+    runs = runs_of(process.db, study_id)
     assert {run.state for run in runs} == {RunState.FINISHED}
     assert [run.digest for run in runs] == expected
-    assert trained[: STEPS - 2] == [3, 4, 5, 6]
-    assert notes(db) == [WENT_ON]
-    assert list(process.settings.checkpoints_folder.iterdir()) == []
 
 
 def steps_trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -161,23 +188,7 @@ def test_rows_are_taken_over_and_those_after_the_checkpoint_are_not(
             assert (first, second) == ([3], list(range(STEPS + 1)))
 
 
-def test_who_dies_before_a_checkpoint_of_its_own_leaves_that_of_the_first(
-    db: Database,
-    process: TrainingProcess,
-    study_id: str,
-    expected: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    killed_at(3, process, monkeypatch)
-    killed_at(5, in_process(db, process.settings.data_dir, checkpoint_every_s=3600), monkeypatch)
-    work_off(process)
-
-    assert [run.digest for run in runs_of(db, study_id)] == expected
-    assert notes(db) == [WENT_ON, WENT_ON]
-
-
 def test_who_dies_while_it_takes_over_leaves_rows_with_both(
-    db: Database,
     process: TrainingProcess,
     study_id: str,
     expected: list[str],
@@ -199,30 +210,12 @@ def test_who_dies_while_it_takes_over_leaves_rows_with_both(
         work = resuming.take_over
         patched.setattr(resuming, "take_over", take_over)
         next_bundle(process)
-    lose(process)
+    lose_now(process)
     work_off(process)
 
     assert taken == [(0, 0)]
-    assert [run.digest for run in runs_of(db, study_id)] == expected
-    assert notes(db) == [WENT_ON, WENT_ON]
-
-
-def test_a_second_checkpoint_is_gone_on_from_in_turn(
-    db: Database,
-    process: TrainingProcess,
-    study_id: str,
-    expected: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for step in (2, 5):
-        killed_at(step, process, monkeypatch)
-    work_off(process)
-
-    assert [run.digest for run in runs_of(db, study_id)] == expected
-    assert notes(db) == [
-        "went on after step 1, where attempt 1 had left it",
-        "went on after step 4, where attempt 2 had left it",
-    ]
+    assert_undisturbed(process, study_id, expected)
+    assert notes(process.db) == [went_on(2, 1)] * 2
 
 
 def test_what_took_the_first_part_counts_in_the_budget(
@@ -243,16 +236,12 @@ def read_note(path: Path) -> str:
     return checkpoint.note(path)
 
 
-def other_code(process: TrainingProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint_note, "code", lambda: "muscope 9.9.9 (0)")
+Change = Callable[[TrainingProcess, pytest.MonkeyPatch], None]
 
 
-def other_processor(process: TrainingProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "processor", lambda: "Abacus")
-
-
-def other_torch(process: TrainingProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.__version__", "9.9.0")
+def replaced(what: str, value: object) -> Change:
+    """Something of the surroundings is another one than it was."""
+    return lambda _, monkeypatch: monkeypatch.setattr(what, value)
 
 
 def corrupt(process: TrainingProcess, _: pytest.MonkeyPatch) -> None:
@@ -269,29 +258,38 @@ def hostile(process: TrainingProcess, _: pytest.MonkeyPatch) -> None:
     file(process).write_bytes(pickle.dumps(Hostile(process.settings.data_dir / "it ran")))
 
 
-class Hostile:
-    """What a pickle would do when it is loaded."""
-
-    def __init__(self, witness: Path) -> None:
-        self.witness = witness
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return Path.touch, (self.witness,)
-
-
 def away(process: TrainingProcess, _: pytest.MonkeyPatch) -> None:
     file(process).unlink()
 
 
-def rows_are_missing(process: TrainingProcess, _: pytest.MonkeyPatch) -> None:
+def pipe(process: TrainingProcess, _: pytest.MonkeyPatch) -> None:
+    """Whoever opens it waits for somebody who writes."""
+    path = file(process)
+    path.unlink()
+    os.mkfifo(path)
+
+
+def folder(process: TrainingProcess, _: pytest.MonkeyPatch) -> None:
+    path = file(process)
+    path.unlink()
+    path.mkdir()
+
+
+def too_large_to_read(process: TrainingProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(path: Path) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr("muscope.lab.checkpoint._read", lambda path, count: read(path))
+
+
+def without_step_1_of(table: Table) -> Change:
     """As after the restore of an older backup."""
-    with process.db.write() as conn:
-        conn.execute(delete(measurement).where(measurement.c.step == 1))
 
+    def lose_rows(process: TrainingProcess, _: pytest.MonkeyPatch) -> None:
+        with process.db.write() as conn:
+            conn.execute(delete(table).where(table.c.step == 1))
 
-def losses_are_missing(process: TrainingProcess, _: pytest.MonkeyPatch) -> None:
-    with process.db.write() as conn:
-        conn.execute(delete(progress).where(progress.c.step == 1))
+    return lose_rows
 
 
 def split(process: TrainingProcess, _: pytest.MonkeyPatch) -> None:
@@ -304,15 +302,24 @@ def split(process: TrainingProcess, _: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "case",
     [
-        (other_code, "the code differs: muscope .* there, muscope 9.9.9 .*attempt 1"),
-        (other_processor, "the processor differs: .* there, Abacus here"),
-        (other_torch, "torch differs: .* there, 9.9.0 here"),
+        (
+            replaced("muscope_worker.checkpoint_note.code", lambda: "muscope 9.9.9 (0)"),
+            "the code differs: muscope .* there, muscope 9.9.9 .*attempt 1",
+        ),
+        (
+            replaced("muscope.lab.environment.processor", lambda: "Abacus"),
+            "the processor differs: .* there, Abacus here",
+        ),
+        (replaced("torch.__version__", "9.9.0"), "torch differs: .* there, 9.9.0 here"),
         (corrupt, "the checkpoint was corrupt: its numbers are not those that were written"),
         (cut_off, "the checkpoint was corrupt: it cannot be read"),
         (hostile, "the checkpoint was corrupt: it cannot be read"),
+        (pipe, r"/.*\.safetensors is no file; remove it"),
+        (folder, r"/.*\.safetensors is no file; remove it"),
+        (too_large_to_read, "there was no memory to read its checkpoint: DefaultCPUAllocator"),
         (away, "the checkpoint of attempt 1 at step 2 is not here: worker test@here left it"),
-        (rows_are_missing, "the database does not hold what was recorded up to step 2"),
-        (losses_are_missing, "the database does not hold what was recorded up to step 2"),
+        (without_step_1_of(measurement), "the database does not hold what was recorded up to"),
+        (without_step_1_of(progress), "the database does not hold what was recorded up to step 2"),
         (split, "the checkpoint is of other runs, as the bundle was split"),
     ],
 )
@@ -321,7 +328,7 @@ def test_who_cannot_go_on_says_why_and_begins_at_the_first_step(
     study_id: str,
     expected: list[str],
     monkeypatch: pytest.MonkeyPatch,
-    case: tuple[Callable[[TrainingProcess, pytest.MonkeyPatch], None], str],
+    case: tuple[Change, str],
 ) -> None:
     change, reason = case
     killed_at(3, process, monkeypatch)
@@ -338,46 +345,34 @@ def test_who_cannot_go_on_says_why_and_begins_at_the_first_step(
     assert not (process.settings.data_dir / "it ran").exists()
 
 
-def no_room_left(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    monkeypatch.setattr(checkpoint_folder, "LEFT_FREE_BYTES", 2**62)
-    return {}
-
-
-def limit(_: pytest.MonkeyPatch) -> dict[str, float]:
-    return {"checkpoint_gib": 1e-6}
-
-
-def switched_off(_: pytest.MonkeyPatch) -> dict[str, float]:
-    return {"checkpoint_gib": 0}
-
-
-def short(_: pytest.MonkeyPatch) -> dict[str, float]:
-    return {"checkpoint_after_s": 600}
-
-
-@pytest.mark.parametrize("prepare", [no_room_left, limit, switched_off, short])
+@pytest.mark.parametrize(
+    "others",
+    [{}, {"checkpoint_gib": 1e-6}, {"checkpoint_gib": 0}, {"checkpoint_after_s": 600}],
+    ids=["no disk left", "over the limit", "switched off", "too short"],
+)
 def test_training_without_room_or_need_leaves_none_and_ends_well(
     process: TrainingProcess,
-    study_id: str,
     expected: list[str],
     monkeypatch: pytest.MonkeyPatch,
-    prepare: Callable[[pytest.MonkeyPatch], dict[str, float]],
+    others: dict[str, float],
 ) -> None:
-    folder = process.settings.checkpoints_folder
-    process = in_process(process.db, process.settings.data_dir, **prepare(monkeypatch))
+    if not others:
+        monkeypatch.setattr(checkpoint_folder, "LEFT_FREE_BYTES", 2**62)
+    study_id, folder = submit(process.db, SPEC), process.settings.checkpoints_folder
+    process = in_process(process.db, process.settings.data_dir, **others)
     killed_at(3, process, monkeypatch)
     assert not folder.exists() or not list(folder.iterdir())
     work_off(process)
-    assert [run.digest for run in runs_of(process.db, study_id)] == expected
+    assert_undisturbed(process, study_id, expected)
     assert notes(process.db) == [FIRST + "no earlier attempt left a checkpoint"]
 
 
 def test_a_folder_that_cannot_be_written_to_fails_nothing(
-    db: Database, process: TrainingProcess, study_id: str, expected: list[str]
+    process: TrainingProcess, study_id: str, expected: list[str]
 ) -> None:
     process.settings.checkpoints_folder.write_text("not a folder")
     work_off(process)
-    assert [run.digest for run in runs_of(db, study_id)] == expected
+    assert_undisturbed(process, study_id, expected)
 
 
 def test_who_is_asked_to_stop_leaves_one_at_once(
@@ -392,8 +387,8 @@ def test_who_is_asked_to_stop_leaves_one_at_once(
         after_step(patched, 3, process.stop.set)
         next_bundle(process)
     work_off(process)
-    assert [run.digest for run in runs_of(db, study_id)] == expected
-    assert notes(db) == ["went on after step 3, where attempt 1 had left it"]
+    assert_undisturbed(process, study_id, expected)
+    assert notes(db) == [went_on(3, 1)]
 
 
 def test_the_checkpoint_of_what_was_cancelled_is_removed(
@@ -462,7 +457,7 @@ def test_a_search_stops_the_same_runs_when_it_is_gone_on_with(
     assert {run.state for run in calm} == {RunState.FINISHED, RunState.SKIPPED}
     assert [told(run) for run in disturbed] == [told(run) for run in calm]
     assert curves(db, disturbed) == curves(db, calm)
-    assert notes(db) == [f"went on after step {step - 1}, where attempt 1 had left it"]
+    assert notes(db) == [went_on(step - 1, 1)]
 
 
 def curves(db: Database, runs: Sequence[RunRow]) -> list[list[tuple[float, ...]]]:

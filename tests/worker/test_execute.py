@@ -205,12 +205,7 @@ def test_a_stopping_worker_hands_its_bundle_back(
 def test_who_has_lost_the_lease_writes_nothing_more(
     db: Database, process: TrainingProcess, study_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lose() -> None:
-        with db.write() as conn:
-            (live,) = bundles.live_attempts(conn, process.worker_id)
-            bundles.lost(conn, live.attempt_id, reason="in this test", counts_as_loss=False)
-
-    after_step(monkeypatch, 0, lose)
+    after_step(monkeypatch, 0, lambda: lose(db, process))
 
     next_bundle(process)
 
@@ -219,6 +214,20 @@ def test_who_has_lost_the_lease_writes_nothing_more(
         assert measurements.samples(conn, study_id) == []
     assert study is not None
     assert study.state is StudyState.QUEUED
+
+
+def test_who_fails_after_the_lease_was_lost_says_no_more(
+    db: Database, process: TrainingProcess, study_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose_and_fail() -> None:
+        lose(db, process)
+        raise KeyError("lost")
+
+    after_step(monkeypatch, 0, lose_and_fail)
+
+    assert next_bundle(process)
+
+    assert {run.state for run in runs_of(db, study_id)} == {RunState.QUEUED}
 
 
 def test_missing_data_end_a_run_with_the_place_where_they_should_be(
@@ -297,6 +306,13 @@ def test_the_heartbeat_keeps_the_lease_of_a_long_step(
 
     assert beats.is_set()
     assert not any(seen)
+
+
+def lose(db: Database, process: TrainingProcess) -> None:
+    """What the reaper does when nobody has heard of the worker."""
+    with db.write() as conn:
+        (live,) = bundles.live_attempts(conn, process.worker_id)
+        bundles.lost(conn, live.attempt_id, reason="in this test", counts_as_loss=False)
 
 
 def full_once(monkeypatch: pytest.MonkeyPatch, *, times: int) -> Callable[[], None]:

@@ -91,7 +91,7 @@ class CheckpointFolder:
     def _entries(self) -> Iterator[_Entry]:
         """Our files; what else lies there is left alone."""
         for path in self._folder.iterdir() if self._folder.is_dir() else ():
-            if found := _NAME.fullmatch(path.name):
+            if (found := _NAME.fullmatch(path.name)) and path.is_file():
                 bundle = (found["study"], int(found["bundle"]))
                 yield _Entry(path, bundle, found["part"] is not None)
 

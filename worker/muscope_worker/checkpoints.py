@@ -169,6 +169,8 @@ class Checkpoints:
 
         if not self._path.exists():
             raise CannotResume(self._why_not_here())
+        if not self._path.is_file():  # whoever opens a pipe waits for its other end
+            raise CannotResume(f"{self._path} is no file; remove it")
         try:
             note = Note.model_validate_json(checkpoint.note(self._path))
         except (checkpoint.Unusable, ValidationError) as error:
@@ -197,6 +199,8 @@ class Checkpoints:
             return checkpoint.read(self._path)
         except checkpoint.Unusable as error:
             raise self._corrupt(error) from error
+        except (RuntimeError, MemoryError) as error:
+            raise CannotResume(f"there was no memory to read its checkpoint: {error}") from error
 
     def _corrupt(self, error: Exception) -> CannotResume:
         """It is removed: nobody can go on from it."""

@@ -91,7 +91,7 @@ def next_bundle(process: TrainingProcess) -> bool:
         return False
     log.info("%s: claimed, %d runs", _name(claim), len(claim.members))
     try:
-        _execute(process, claim, held_since=asked_at)
+        _execute_or_fail(process, claim, held_since=asked_at)
     except LeaseLost:
         log.warning("%s: the lease is lost, another worker goes on", _name(claim))
     except DiskFull as error:
@@ -99,16 +99,24 @@ def next_bundle(process: TrainingProcess) -> bool:
         _give_back(process, claim, reason=str(error))
     except DBAPIError as error:
         log.error("%s: the database failed, the lease will expire: %s", _name(claim), error)
+    _sweep(process)
+    # The bundle has ended: a judgement that fails is told by the log, and asked for again.
+    process.tell(catch_up(process.db, claim.study_id, patience_s=process.patience_s))
+    return True
+
+
+def _execute_or_fail(process: TrainingProcess, claim: Claim, *, held_since: float) -> None:
+    """What is no matter of the database ends the bundle, or splits it."""
+    try:
+        _execute(process, claim, held_since=held_since)
+    except (LeaseLost, DiskFull, DBAPIError):
+        raise
     except OutOfMemory as error:
         log.warning("%s: %s", _name(claim), error)
         _try_fewer(process, claim, str(error))
     except Exception as error:
         log.exception("%s: failed", _name(claim))
         _fail(process, claim, _fault(error))
-    _sweep(process)
-    # The bundle has ended: a judgement that fails is told by the log, and asked for again.
-    process.tell(catch_up(process.db, claim.study_id, patience_s=process.patience_s))
-    return True
 
 
 def _sweep(process: TrainingProcess) -> None:

@@ -19,8 +19,6 @@ from muscope.storage.workers import WorkerRow
 log = logging.getLogger(__name__)
 
 AGAIN_S = 2.0
-ALIVE_S = 30.0
-"""A worker that was not heard of for so long shares no cores."""
 PROTOCOL = 1
 """Raised when a bundle of an older muscope could not be executed as it was meant."""
 
@@ -76,7 +74,7 @@ def share_of_cores(db: Database) -> int:
 
     try:
         with db.read() as conn:
-            sharing = workers.on_host(conn, platform.node(), within_s=ALIVE_S)
+            sharing = workers.on_host(conn, platform.node(), within_s=workers.ALIVE_S)
     except DBAPIError as error:
         log.warning("nobody says how many workers share these cores: %s", error)
         sharing = 1

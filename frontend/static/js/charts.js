@@ -2,7 +2,16 @@
 import { draw, redrawWhenNeeded, titled } from "./draw.js";
 
 const REFETCH_MS = 1500; // drawing costs the machine that trains a tenth of a second
+const BUSY = [429, 503]; // the server says so when many draw at once
 const charts = new Map();
+
+const reason = async (response) => {
+  try {
+    return (await response.json()).error.message;
+  } catch {
+    return `the server answered with status ${response.status}`;
+  }
+};
 
 const fetchFigure = async (element) => {
   const state = charts.get(element);
@@ -14,12 +23,13 @@ const fetchFigure = async (element) => {
   state.stale = false;
   try {
     const response = await fetch(element.dataset.figure, { headers: { Accept: "application/json" } });
-    if (!response.ok) throw new Error(`the figure could not be fetched (${response.status})`);
+    if (BUSY.includes(response.status)) state.stale = true;
+    if (!response.ok) throw new Error(await reason(response));
     state.figure = await response.json();
     await draw(element, state.figure);
     describe(element, state.figure.layout.meta);
   } catch (error) {
-    if (!state.figure) element.textContent = `This chart could not be drawn: ${error.message}.`;
+    if (!state.figure) element.textContent = `This chart could not be drawn: ${error.message}`;
   }
   setTimeout(() => {
     state.busy = false;

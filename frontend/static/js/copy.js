@@ -6,8 +6,12 @@ const reveal = () => {
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
-  await navigator.clipboard.writeText(document.querySelector(button.dataset.copy).textContent);
-  button.textContent = "Copied";
+  try {
+    await navigator.clipboard.writeText(document.querySelector(button.dataset.copy).textContent);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Select and copy by hand"; // the browser does not allow it
+  }
 });
 document.addEventListener("htmx:after:swap", reveal);
 reveal();

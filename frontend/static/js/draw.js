@@ -3,7 +3,9 @@ const PANEL_WIDTH = 190;
 const PANEL_HEIGHT = 250;
 const GAP = { x: 0.022, rows: 72, bottom: 40 };
 const TITLE_HEIGHT = 36;
-const NARROW = 480; // below this the legend needs three lines
+const CHARACTER = 6.6; // of 12 pixels, on average
+const LEGEND = { sample: 44, row: 20, gap: 10, below: 6 };
+const ABOVE = 34; // room for the words over a panel
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -15,14 +17,30 @@ const domain = (index, count, gap) => {
   return [index * (size + gap), index * (size + gap) + size];
 };
 
-const arrange = (layout, width) => {
+const written = (text) => text.length * CHARACTER;
+
+// The names of a legend stand in one row, or in columns as wide as the longest.
+const legendHeight = (data, width) => {
+  const names = data.filter((trace) => trace.name && trace.showlegend !== false);
+  if (!names.length) return 0;
+  const sizes = names.map((trace) => LEGEND.sample + written(trace.name));
+  const isOneRow = sizes.reduce((total, size) => total + size, 0) <= width;
+  const columns = Math.max(1, Math.floor(width / Math.max(...sizes)));
+  const rows = isOneRow ? 1 : Math.ceil(names.length / columns);
+  return rows * LEGEND.row + (rows - 1) * LEGEND.gap + LEGEND.below;
+};
+
+const arrange = (layout, data, width) => {
   const panels = layout.meta.panels;
-  const fitting = Math.max(1, Math.min(panels, Math.floor(width / PANEL_WIDTH)));
+  // the words over a panel must not run into those of the next
+  const panelWidth = Math.max(PANEL_WIDTH, ...layout.annotations.map((one) => written(one.text)));
+  const fitting = Math.max(1, Math.min(panels, Math.floor(width / panelWidth)));
   const { row = 1 } = layout.meta; // panels that belong into one row
   const columns = row <= fitting ? fitting - (fitting % row) : fitting;
   const rows = Math.max(1, Math.ceil(panels / columns));
   const inner = rows * PANEL_HEIGHT + (rows - 1) * GAP.rows;
-  const top = width < NARROW ? 112 : 60;
+  const inside = width - layout.margin.l - layout.margin.r;
+  const top = ABOVE + legendHeight(data, inside);
   layout.height = inner + top + GAP.bottom;
   layout.margin = { ...layout.margin, t: top, b: GAP.bottom };
   for (let panel = 0; panel < panels; panel += 1) {
@@ -59,6 +77,32 @@ const paint = (layout) => {
   }
 };
 
+const HEX = /^#[0-9a-f]{6}([0-9a-f]{2})?$/i;
+
+const parts = (hex) => [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16));
+
+// In the dark all colours are mixed with that of text alike: their order stays, all can be seen.
+const lifted = (value, share, text) => {
+  if (Array.isArray(value)) return value.map((one) => lifted(one, share, text));
+  if (!HEX.test(value)) return value;
+  const mixed = parts(value).map((part, at) => Math.round(part + share * (text[at] - part)));
+  return `#${mixed.map((part) => part.toString(16).padStart(2, "0")).join("")}${value.slice(7)}`;
+};
+
+const recoloured = (trace, share, text) =>
+  Object.fromEntries(
+    Object.entries(trace).map(([name, value]) => {
+      if (/^(fill)?color$/.test(name)) return [name, lifted(value, share, text)];
+      const isPart = value && typeof value === "object" && !Array.isArray(value);
+      return [name, isPart ? recoloured(value, share, text) : value];
+    }),
+  );
+
+const seen = (data) => {
+  const share = Number(colour("--lift"));
+  return share ? data.map((trace) => recoloured(trace, share, parts(colour("--text")))) : data;
+};
+
 export const draw = (element, figure) => {
   const layout = structuredClone(figure.layout);
   const width = element.clientWidth;
@@ -69,10 +113,10 @@ export const draw = (element, figure) => {
   }
   element.classList.remove("empty-plot");
   if (!element.classList.contains("js-plotly-plot")) element.textContent = "";
-  arrange(layout, width);
+  arrange(layout, figure.data, width);
   paint(layout);
   layout.width = width;
-  return window.Plotly.react(element, figure.data, layout, {
+  return window.Plotly.react(element, seen(figure.data), layout, {
     displayModeBar: false,
     responsive: false,
     doubleClick: false,

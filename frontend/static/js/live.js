@@ -1,20 +1,22 @@
-// Follows a study's event stream and tells the parts of the page what has changed.
-// htmx and charts.js fetch again what they show; nothing here draws a number.
-const study = document.getElementById("study");
+// Follows the event stream of a study, or of several that are compared, and tells the parts of the
+// page what has changed. htmx and charts.js fetch again what they show; nothing here draws a number.
+const study = document.querySelector("[data-events]");
 const PARTS = {
-  run_state: ["header", "grid", "runs", "figures"],
+  run_state: ["header", "grid", "runs", "figures", "comparison"],
   step: ["header", "figures"],
-  verdict: ["header", "verdict", "figures"],
-  study_cancelled: ["header", "grid", "runs"],
-  attempt_ended: ["header", "grid", "runs", "figures"],
+  verdict: ["header", "verdict", "figures", "comparison"],
+  study_cancelled: ["header", "grid", "runs", "comparison"],
+  attempt_ended: ["header", "grid", "runs", "figures", "comparison"],
 };
-const EVERYTHING = ["header", "verdict", "grid", "runs", "figures"];
+const EVERYTHING = ["header", "verdict", "grid", "runs", "figures", "comparison"];
 const RETRY_MS = 3000;
 
 // on a phone the tabs scroll; the open one must be seen
 document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
-let after = Number(study.dataset.after);
+// a page may have a part that says itself when its figures are old
+const own = study.dataset.parts?.split(" ");
+let { after } = study.dataset;
 let source = null;
 let retry = 0;
 
@@ -27,7 +29,7 @@ const say = (state, text) => {
 };
 
 const tell = (parts) => {
-  for (const part of parts) document.body.dispatchEvent(new CustomEvent(`live:${part}`));
+  for (const part of own ? parts.filter((one) => own.includes(one)) : parts) document.body.dispatchEvent(new CustomEvent(`live:${part}`));
 };
 
 const clock = () => new Date().toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
@@ -61,14 +63,16 @@ const end = () => {
 
 const open = () => {
   close();
-  source = new EventSource(`${study.dataset.events}?after=${after}`);
+  const url = new URL(study.dataset.events, window.location);
+  url.searchParams.set("after", after);
+  source = new EventSource(url);
   source.onopen = () => {
     offlineSince = "";
     say("live", "live");
   };
   source.onerror = lost;
   source.onmessage = (message) => {
-    after = Number(message.lastEventId);
+    after = message.lastEventId;
     tell(PARTS[JSON.parse(message.data).kind] ?? EVERYTHING);
   };
   source.addEventListener("end", end);

@@ -27,6 +27,8 @@ class Rates(NamedTuple):
 
         Coupled decay follows through the rate; independent decay is s_t * lambda' (facts 3).
         """
+        if factor == 1:
+            return self
         independent = decay is DecayForm.INDEPENDENT
         return self._replace(
             learning_rate=self.learning_rate * factor,

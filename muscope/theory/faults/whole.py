@@ -3,11 +3,7 @@
 import math
 from dataclasses import replace
 
-from muscope.theory.faults.changes import (
-    with_base,
-    with_base_of_its_width,
-    without_depth,
-)
+from muscope.theory.faults.changes import with_base, with_base_of_its_width, without_depth
 from muscope.theory.faults.fault import Fault, Visibility, Weight
 from muscope.theory.rule import WeightRule
 from muscope.vocabulary import Role
@@ -31,6 +27,11 @@ def _as_sp(weight: Weight) -> WeightRule:
     return replace(base, init_std=std)
 
 
+def _by_sqrt_d(scale: float, head_size: int, base_head_size: int) -> float:
+    """q.k / sqrt(d), whatever the rule says."""
+    return float(head_size**-0.5)
+
+
 WHOLE = (
     Fault(
         name="never_scaled",
@@ -38,7 +39,7 @@ WHOLE = (
         visible=_SEEN,
         fix="every row: the rule was never applied",
         change=_as_sp,
-        attention=lambda scale, head_size, base: head_size**-0.5,
+        attention=_by_sqrt_d,
     ),
     Fault(
         name="base_follows_width",
@@ -46,7 +47,7 @@ WHOLE = (
         visible=_SEEN,
         fix="m of every row: the base width is one number for all widths",
         change=with_base_of_its_width,
-        attention=lambda scale, head_size, base: head_size**-0.5,
+        attention=_by_sqrt_d,
     ),
     Fault(
         name="everything_fixed",
@@ -54,7 +55,7 @@ WHOLE = (
         visible=_SEEN,
         fix="every row: the rule was never applied, nor 1/√fan_in",
         change=_everything_fixed,
-        attention=lambda scale, head_size, base: head_size**-0.5,
+        attention=_by_sqrt_d,
     ),
     Fault(
         name="wrong_base",
@@ -68,7 +69,7 @@ WHOLE = (
         title="attention logits are divided by √d while heads grow",
         visible=_WIDTH,
         fix="the scale of q·k: √d₀/d",
-        attention=lambda scale, head_size, base: head_size**-0.5,
+        attention=_by_sqrt_d,
     ),
     Fault(
         name="attention_twice",

@@ -51,8 +51,8 @@ def _of_pair(
     paired = pairing == "paired"
     if first.has_losses and second.has_losses and pairing != "refused":
         seeds, by_seed = _seeds(first.trained, second.trained, paired=paired)
-        curves = first.curves(seeds[0]), second.curves(seeds[1])
-        yield from rates.differences(*curves, first.axis, paired=by_seed)
+        swept = first.swept(seeds[0]), second.swept(seeds[1])
+        yield from rates.differences(*swept, first.axis, paired=by_seed)
     if first.has_sizes and second.has_sizes:
         seeds, by_seed = _seeds(first.measured, second.measured, paired=paired)
         yield from _slopes(first, second, seeds, (kind, statistic), paired=by_seed)
@@ -76,13 +76,14 @@ def _slopes(
     paired: bool,
 ) -> Iterator[Found]:
     """Those of the statistic that is shown, at the last step, and those of the worst tensors."""
-    widths = sorted(set(first.spec.widths) & set(second.spec.widths))
+    widths = {
+        step: sorted(own & second.widths.get(step, set())) for step, own in first.widths.items()
+    }
     worst = list(dict.fromkeys(line for one in (first, second) for line in _worst(one)))
     faces = dict.fromkeys([shown, *((line.kind, line.statistic) for line in worst)])
     for kind, statistic in faces:
         known = [
-            sizes.lines(one.samples, statistic, kind, of, several=one.has_several_batches)
-            for one, of in zip((first, second), seeds, strict=True)
+            one.lines(statistic, kind, of) for one, of in zip((first, second), seeds, strict=True)
         ]
         both = known[0].keys() & known[1].keys()
         wanted = [line for line in worst if (line.kind, line.statistic) == (kind, statistic)]

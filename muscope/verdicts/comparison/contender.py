@@ -1,18 +1,22 @@
 """What is known of one variant that is compared: its losses, its sizes, and how they came about."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from muscope.recorded import AnySpec, RecordedVariant
 from muscope.records import Sample
 from muscope.spec import StudySpec, Variant
+from muscope.verdicts.comparison import sizes
+from muscope.verdicts.comparison.sizes import Lines
+from muscope.verdicts.comparison.swept import Swept
 from muscope.verdicts.transfer.losses import Curve, Trial, curves
 from muscope.verdicts.transfer.places import Place
 from muscope.verdicts.transfer.types import TransferJudgement
 from muscope.verdicts.types import VariantVerdict
-from muscope.vocabulary import Axis
+from muscope.vocabulary import Axis, Statistic, TensorKind
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Contender:
     samples: Sequence[Sample] = ()
     surroundings: Mapping[str, str] = field(default_factory=dict)
     device_s: float | None = None
+    _swept: dict[frozenset[int], Swept] = field(default_factory=dict, init=False, repr=False)
+    _lines: dict[Hashable, Lines] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def chosen(self) -> Variant | RecordedVariant:
@@ -73,6 +79,14 @@ class Contender:
         """The seeds of which sizes are known."""
         return frozenset(sample.seed for sample in self.samples)
 
+    @cached_property
+    def widths(self) -> Mapping[int, set[int]]:
+        """The widths that were measured at each step: of a study that goes on, not all of them."""
+        found: dict[int, set[int]] = defaultdict(set)
+        for sample in self.samples:
+            found[sample.step].add(sample.width)
+        return found
+
     @property
     def seeds(self) -> frozenset[int]:
         """The seeds that its losses, else its sizes, are of."""
@@ -82,6 +96,21 @@ class Contender:
         """The binary logarithm of the learning rate at an octave, so rounded that equals meet."""
         rate = self.chosen.optimizer.learning_rate if isinstance(self.chosen, Variant) else 1.0
         return round(math.log2(rate) + octave, 6)
+
+    def swept(self, seeds: frozenset[int]) -> Swept:
+        """Those curves for its pairs, which mostly ask for the same seeds."""
+        if seeds not in self._swept:
+            self._swept[seeds] = Swept(self.curves(seeds))
+        return self._swept[seeds]
+
+    def lines(self, statistic: Statistic, kind: TensorKind, seeds: frozenset[int]) -> Lines:
+        """The sizes of its tensors by one statistic, of each of these seeds, for its pairs too."""
+        asked = statistic, kind, seeds
+        if asked not in self._lines:
+            self._lines[asked] = sizes.lines(
+                self.samples, statistic, kind, seeds, several=self.has_several_batches
+            )
+        return self._lines[asked]
 
     def curves(self, seeds: frozenset[int]) -> dict[Place, dict[int, Curve]]:
         """Loss against log2(learning rate) of each of these seeds, by a place without its name."""

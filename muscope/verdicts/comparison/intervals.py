@@ -7,7 +7,7 @@ Unpaired it is Welch's, with the degrees of freedom of Welch and Satterthwaite.
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from muscope.verdicts import student
@@ -45,7 +45,7 @@ def _paired(first: BySeed, second: BySeed) -> Estimate | None:
         return None
     differences = [first[seed] - second[seed] for seed in shared]
     count = len(differences)
-    variance = statistics.variance(differences) / count if count > 1 else None
+    variance = _variance(differences) / count if count > 1 else None
     return Estimate(statistics.fmean(differences), variance, count - 1, count, paired=True)
 
 
@@ -55,8 +55,14 @@ def _unpaired(first: BySeed, second: BySeed) -> Estimate:
     fewest = min(map(len, values))
     if fewest < 2:
         return Estimate(difference, None, 0, fewest, paired=False)
-    errors = [statistics.variance(of) / len(of) for of in values]
+    errors = [_variance(of) / len(of) for of in values]
     total = math.fsum(errors)
     spread = math.fsum(error**2 / (len(of) - 1) for error, of in zip(errors, values, strict=True))
     freedom = total**2 / spread if spread else float(fewest - 1)
     return Estimate(difference, total, freedom, fewest, paired=False)
+
+
+def _variance(values: Sequence[float]) -> float:
+    """As `statistics.variance`, which adds fractions and takes twenty times as long."""
+    mean = statistics.fmean(values)
+    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)

@@ -3,15 +3,13 @@
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Iterator, Sequence
 
 from muscope.verdicts.comparison.found import Found
 from muscope.verdicts.comparison.intervals import BySeed, estimate
+from muscope.verdicts.comparison.swept import Line, Swept
 from muscope.verdicts.comparison.types import Place, Quantity
 from muscope.verdicts.transfer import places
-from muscope.verdicts.transfer.losses import Curve, mean_curve
-from muscope.verdicts.transfer.optimum import best, optimum, spacing_unknown
 from muscope.vocabulary import Axis
 
 LOSS_TOLERANCE = 0.01
@@ -20,26 +18,18 @@ DRIFT_TOLERANCE = 0.25
 """Octaves per doubling: within it an optimum transfers."""
 NAMES = ("the first", "the second")
 
-Seeds: TypeAlias = Mapping[int, Curve]
-Curves: TypeAlias = Mapping[places.Place, Seeds]
-Line: TypeAlias = Mapping[int, Seeds]
-"""By the place on an axis, the small ones first."""
 
-
-def differences(first: Curves, second: Curves, axis: Axis, *, paired: bool) -> Iterator[Found]:
+def differences(first: Swept, second: Swept, axis: Axis, *, paired: bool) -> Iterator[Found]:
     """Everything that can be said of the places that both have."""
-    shared = [place for place in first if place in second]
+    shared = [place for place in first.curves if place in second.curves]
     for place in shared:
-        yield _at_best(_at(place), first[place], second[place], paired=paired)
-        yield from _at_equal_rates(place, first[place], second[place], paired=paired)
-    for own in _lines(shared, axis):
-        if len(own) > 1:
-            ends = [getattr(place, axis.value) for place in own]
-            of_first = dict(zip(ends, (first[place] for place in own), strict=True))
-            of_second = dict(zip(ends, (second[place] for place in own), strict=True))
-            at = _at(own[-1], axis=axis)
-            yield _drift(at, of_first, of_second, paired=paired)
-            yield _regret(at, of_first, of_second, paired=paired)
+        yield _at_best(place, first, second, paired=paired)
+        yield from _at_equal_rates(place, first, second, paired=paired)
+    for line in _lines(shared, axis):
+        if len(line) > 1:
+            at = _at(line[-1], axis=axis)
+            yield _drift(at, line, (first, second), paired=paired)
+            yield _regret(at, line, (first, second), paired=paired)
 
 
 def _at(place: places.Place, **where: float | Axis) -> Place:
@@ -47,22 +37,22 @@ def _at(place: places.Place, **where: float | Axis) -> Place:
     return Place.model_validate(held | where)
 
 
-def _lines(shared: Sequence[places.Place], axis: Axis) -> list[list[places.Place]]:
+def _lines(shared: Sequence[places.Place], axis: Axis) -> list[Line]:
     """Places that differ on one axis alone, the small ones first."""
     found: dict[tuple[object, ...], list[places.Place]] = defaultdict(list)
     for place in sorted(shared, key=lambda place: int(getattr(place, axis.value) or 0)):
         held = {name: value for name, value in place._asdict().items() if name != axis.value}
         found[tuple(held.values())].append(place)
-    return list(found.values())
+    return [tuple(line) for line in found.values()]
 
 
-def _at_best(at: Place, first: Seeds, second: Seeds, *, paired: bool) -> Found:
-    rates = [best(mean_curve(seeds)) for seeds in (first, second)]
-    for name, rate in zip(NAMES, rates, strict=True):
-        if rate is None:
-            reason = f"{name} has no finite loss that all its seeds have"
-            return Found(Quantity.BEST_LOSS, at, LOSS_TOLERANCE, reason=reason)
-    values = [_losses(seeds, rate) for seeds, rate in zip((first, second), rates, strict=True)]
+def _at_best(place: places.Place, first: Swept, second: Swept, *, paired: bool) -> Found:
+    at, rates = _at(place), (first.best(place), second.best(place))
+    if rates[0] is None or rates[1] is None:
+        name = NAMES[rates.index(None)]
+        reason = f"{name} has no finite loss that all its seeds have"
+        return Found(Quantity.BEST_LOSS, at, LOSS_TOLERANCE, reason=reason)
+    values = first.losses(place, rates[0]), second.losses(place, rates[1])
     return Found(
         Quantity.BEST_LOSS,
         at,
@@ -76,9 +66,9 @@ def _at_best(at: Place, first: Seeds, second: Seeds, *, paired: bool) -> Found:
 
 
 def _at_equal_rates(
-    place: places.Place, first: Seeds, second: Seeds, *, paired: bool
+    place: places.Place, first: Swept, second: Swept, *, paired: bool
 ) -> Iterator[Found]:
-    means = mean_curve(first), mean_curve(second)
+    means = first.mean(place), second.mean(place)
     for rate in sorted(means[0].keys() & means[1].keys()):
         at = _at(place, rate=rate)
         lost = [
@@ -96,29 +86,23 @@ def _at_equal_rates(
             second=means[1][rate],
             first_rate=rate,
             second_rate=rate,
-            estimate=estimate(_losses(first, rate), _losses(second, rate), paired=paired),
+            estimate=estimate(first.losses(place, rate), second.losses(place, rate), paired=paired),
         )
 
 
-def _losses(seeds: Seeds, rate: float | None) -> BySeed:
-    return {seed: curve[rate] for seed, curve in seeds.items() if rate is not None}
-
-
-def _drift(at: Place, first: Line, second: Line, *, paired: bool) -> Found:
+def _drift(at: Place, line: Line, both: tuple[Swept, Swept], *, paired: bool) -> Found:
     """The slope of the optimum on log2 of the axis, centred on that of the mean losses."""
-    centres = [
-        _slope({place: optimum(mean_curve(seeds)) for place, seeds in of.items()})
-        for of in (first, second)
-    ]
+    axis = at.axis or Axis.WIDTH
+    centres = [of.drift(line, axis) for of in both]
     for name, centre in zip(NAMES, centres, strict=True):
         if centre is None:
             reason = f"{name} has no bracketed optimum at every place that both have"
             return Found(Quantity.DRIFT, at, DRIFT_TOLERANCE, reason=reason)
-    for name, of in zip(NAMES, (first, second), strict=True):
-        if any(spacing_unknown(mean_curve(seeds)) for seeds in of.values()):
+    for name, of in zip(NAMES, both, strict=True):
+        if of.is_beside_a_diverged_rate(line):
             reason = f"{name} has an optimum beside a diverged rate, known to a spacing of the grid"
             return Found(Quantity.DRIFT, at, DRIFT_TOLERANCE, reason=reason)
-    found = estimate(_slopes(first), _slopes(second), paired=paired)
+    found = estimate(both[0].drifts(line, axis), both[1].drifts(line, axis), paired=paired)
     difference = (centres[0] or 0.0) - (centres[1] or 0.0)
     return Found(
         Quantity.DRIFT,
@@ -131,28 +115,11 @@ def _drift(at: Place, first: Line, second: Line, *, paired: bool) -> Found:
     )
 
 
-def _slopes(of: Line) -> BySeed:
-    """The drift of every seed that has an optimum of its own everywhere."""
-    seeds = sorted({seed for curves in of.values() for seed in curves})
-    found = {
-        seed: _slope({place: optimum(curves.get(seed, {})) for place, curves in of.items()})
-        for seed in seeds
-    }
-    return {seed: slope for seed, slope in found.items() if slope is not None}
-
-
-def _slope(optima: Mapping[int, float | None]) -> float | None:
-    known = [one for one in optima.values() if one is not None]
-    if len(known) < len(optima):
-        return None
-    return statistics.linear_regression([math.log2(place) for place in optima], known).slope
-
-
-def _regret(at: Place, first: Line, second: Line, *, paired: bool) -> Found:
+def _regret(at: Place, line: Line, both: tuple[Swept, Swept], *, paired: bool) -> Found:
     """What the largest place that both have loses at the best rate of the smallest."""
     values: list[BySeed] = []
-    for name, of in zip(NAMES, (first, second), strict=True):
-        lost = _lost(of[min(of)], of[max(of)])
+    for name, of in zip(NAMES, both, strict=True):
+        lost = _lost(of, line)
         if not lost:
             reason = f"{name} was not trained, or diverged, at the best rate of the smallest"
             return Found(Quantity.REGRET, at, LOSS_TOLERANCE, reason=reason)
@@ -167,10 +134,12 @@ def _regret(at: Place, first: Line, second: Line, *, paired: bool) -> Found:
     )
 
 
-def _lost(small: Seeds, large: Seeds) -> BySeed:
+def _lost(of: Swept, line: Line) -> BySeed:
     """Per seed, at rates that the mean losses choose; nothing where that is not finite."""
-    mean = mean_curve(large)
-    transferred, own = best(mean_curve(small)), best(mean)
-    if transferred is None or own is None or not math.isfinite(mean.get(transferred, math.inf)):
+    small, large = line[0], line[-1]
+    transferred, own = of.best(small), of.best(large)
+    if transferred is None or own is None:
         return {}
-    return {seed: curve[transferred] - curve[own] for seed, curve in large.items()}
+    if not math.isfinite(of.mean(large).get(transferred, math.inf)):
+        return {}
+    return {seed: curve[transferred] - curve[own] for seed, curve in of.curves[large].items()}

@@ -27,6 +27,7 @@ class Line(NamedTuple):
 
 Sizes: TypeAlias = Mapping[int, Mapping[int, float]]
 """By seed, then by width."""
+Lines: TypeAlias = Mapping[Line, Sizes]
 
 
 def lines(
@@ -64,14 +65,14 @@ def differences(
     wanted: Iterable[Line],
     first: Mapping[Line, Sizes],
     second: Mapping[Line, Sizes],
-    widths: Sequence[int],
+    widths: Mapping[int, Sequence[int]],
     *,
     paired: bool,
 ) -> Iterator[Found]:
-    """The slopes of these lines that both have, over these widths."""
+    """The slopes of these lines that both have, over the widths of their step."""
     for line in wanted:
         if line in first and line in second:
-            yield _difference(line, first[line], second[line], widths, paired=paired)
+            yield _difference(line, first[line], second[line], widths[line.step], paired=paired)
 
 
 def _difference(

@@ -23,22 +23,30 @@ def words(estimates: Sequence[Estimate | None], tolerance: float) -> list[Word |
     """The word of each; None where there is no difference at all."""
     known = [one for one in estimates if one is not None and one.variance is not None]
     shared = 1 - (1 - CONFIDENCE) / max(1, len(known))
-    return [None if one is None else _word(one, known, shared, tolerance) for one in estimates]
+    like = {paired: _mean_variance(known, paired=paired) for paired in (True, False)}
+    return [
+        None if one is None else _word(one, like[one.paired], shared, tolerance)
+        for one in estimates
+    ]
 
 
-def _word(one: Estimate, known: Sequence[Estimate], confidence: float, tolerance: float) -> Word:
+def _word(one: Estimate, like: float, confidence: float, tolerance: float) -> Word:
     half_width = one.half_width()
     if half_width is None:
         return Word.OPEN
     if abs(one.difference) + half_width <= tolerance:
         return Word.ALIKE
-    if abs(one.difference) <= max(half_width, _reach(one, known, confidence)):
+    if abs(one.difference) <= max(half_width, _reach(one, like, confidence)):
         return Word.OPEN
     return Word.LOWER if one.difference < 0 else Word.HIGHER
 
 
-def _reach(one: Estimate, known: Sequence[Estimate], confidence: float) -> float:
-    """Half the interval that holds among all, of pooled variance."""
-    like = [other.variance or 0.0 for other in known if other.paired is one.paired]
-    variance = ((one.variance or 0.0) + math.fsum(like) / len(like)) / 2
+def _mean_variance(known: Sequence[Estimate], *, paired: bool) -> float:
+    like = [one.variance or 0.0 for one in known if one.paired is paired]
+    return math.fsum(like) / len(like) if like else 0.0
+
+
+def _reach(one: Estimate, like: float, confidence: float) -> float:
+    """Half the interval that holds among all, of a variance pooled with the mean of its like."""
+    variance = ((one.variance or 0.0) + like) / 2
     return student.quantile(FREEDOM * one.freedom, confidence) * math.sqrt(variance)

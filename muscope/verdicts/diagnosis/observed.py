@@ -17,7 +17,8 @@ import numpy as np
 from muscope.theory.expected import TOLERANCE, Standard
 from muscope.verdicts.diagnosis.signatures import STEPS
 from muscope.verdicts.diagnosis.sizes import LAST, Key
-from muscope.verdicts.slopes import Floats, quantile
+from muscope.verdicts.slopes import Floats
+from muscope.verdicts.student import standard_error
 from muscope.verdicts.types import Cell
 from muscope.vocabulary import Axis, Role, Statistic, TensorKind
 
@@ -153,7 +154,7 @@ def _errors(cells: list[Cell], confidence: float) -> list[float]:
 def _error(cell: Cell, confidence: float) -> float:
     if cell.low is None or cell.high is None:
         return _UNKNOWN_ERROR
-    return (cell.high - cell.low) / 2 / float(quantile(cell.seeds, confidence))
+    return standard_error(cell.low, cell.high, seeds=cell.seeds, confidence=confidence)
 
 
 def _observation(

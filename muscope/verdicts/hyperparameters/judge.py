@@ -4,9 +4,11 @@ Sets are compared seed by seed: at a seed all of them start from the same draws 
 data, so that their difference varies less than either. Its interval is Student's t, 90 %. The
 choice of the smallest width *holds* when its regret at the largest is less than the tolerance with
 its whole interval, it *loses* when it is more. Regret is against the best set that was tried there,
-so it is never negative, and a little of it is luck of that one. Its upper end is the largest of the
-upper ends against every other set: where one of them is truly better by more, that one says so, so
-that *holds* is wrong no more often than the confidence of one interval allows.
+so it is never negative, and a little of it is luck of that one; its ends are taken against every
+other set. The upper one is the largest of their upper ends: where one of them is truly better by
+more, that one says so, so that *holds* is wrong no more often than one interval allows. The lower
+one is the largest of their lower ends, with the error shared among them (Bonferroni): of many sets
+one looks better by luck.
 """
 
 import math
@@ -14,11 +16,12 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import permutations
 
-from scipy.special import ndtri, stdtrit
+from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from muscope.spec import StudySpec, Variant
 from muscope.tuning import FEWEST_RANKED, RATE, Point
+from muscope.verdicts import student
 from muscope.verdicts.hyperparameters.trials import (
     SetTrial,
     Tried,
@@ -158,21 +161,31 @@ def _at_width(width: int, own: Tried, sets: Sets) -> SetAtWidth:
     )
 
 
-def _behind(own: Tried, best: Tried) -> tuple[float | None, float | None, float | None]:
-    """How much more a set loses than the best, over the seeds of both."""
+def _behind(
+    own: Tried, other: Tried, confidence: float = CONFIDENCE
+) -> tuple[float | None, float | None, float | None]:
+    """How much more a set loses than another, over the seeds of both, with its interval."""
     if own.loss is None:
         return (None, None, None)
-    gaps = [loss - best.losses[seed] for seed, loss in own.losses.items() if seed in best.losses]
+    gaps = [loss - other.losses[seed] for seed, loss in own.losses.items() if seed in other.losses]
     if not gaps:
         return (None, None, None)
-    return (statistics.fmean(gaps), *_interval(gaps))
+    return (statistics.fmean(gaps), *_interval(gaps, confidence))
 
 
-def _most_behind(own: Tried, sets: Iterable[Tried]) -> float | None:
-    """The largest upper end of what a set loses against any other; None where one is unknown."""
-    ends = [_behind(own, other)[2] for other in sets if other is not own and other.loss is not None]
-    known = [end for end in ends if end is not None]
-    return max(known) if known and len(known) == len(ends) else None
+def _regret(own: Tried, sets: Sequence[Tried]) -> tuple[float | None, float | None, float | None]:
+    """How much more a set loses than the best of those with a loss, which come first in order.
+
+    The ends are None where nothing else was tried, or an interval is lacking.
+    """
+    others = [other for other in sets if other is not own]
+    shared = 1 - (1 - CONFIDENCE) / max(len(others), 1)
+    lows = [_behind(own, other, shared)[1] for other in others]
+    highs = [_behind(own, other)[2] for other in others]
+    known_lows, known_highs = ([end for end in ends if end is not None] for ends in (lows, highs))
+    is_whole = bool(others) and len(known_lows) == len(known_highs) == len(others)
+    ends = (max(0.0, *known_lows), max(known_highs)) if is_whole else (None, None)
+    return (_behind(own, sets[0])[0], *ends)
 
 
 def _at_edge(names: Sequence[str], winner: Point, proxy: Sets, spec: StudySpec) -> Iterator[str]:
@@ -203,11 +216,8 @@ def _agreement(width: int, proxy: Sets, large: Sets) -> Agreement:
     correlation = _spearman(pairs)
     low, high = _of_correlation(correlation, len(pairs))
     chosen, best = by_loss(proxy.values()), by_loss(large.values())
-    regret: tuple[float | None, float | None, float | None] = (None, None, None)
-    if chosen and best and chosen[0].point in large:
-        own = large[chosen[0].point]
-        mean, lower, _ = _behind(own, best[0])
-        regret = (mean, lower, _most_behind(own, large.values()))
+    own = large.get(chosen[0].point) if chosen else None
+    regret = _regret(own, best) if own and best else (None, None, None)
     return Agreement(
         width=width,
         sets=len(pairs),
@@ -217,7 +227,7 @@ def _agreement(width: int, proxy: Sets, large: Sets) -> Agreement:
         regret=regret[0],
         regret_low=regret[1],
         regret_high=regret[2],
-        diverged=bool(chosen and chosen[0].point in large and large[chosen[0].point].diverged),
+        diverged=bool(own and own.diverged),
     )
 
 
@@ -302,11 +312,12 @@ def _finite(loss: float | None) -> float:
     return math.inf if loss is None else loss
 
 
-def _interval(values: Sequence[float]) -> tuple[float, float] | tuple[None, None]:
+def _interval(
+    values: Sequence[float], confidence: float = CONFIDENCE
+) -> tuple[float, float] | tuple[None, None]:
     """mean -+ t s / sqrt(n); None of fewer than two, or where one is not finite."""
-    if len(values) < 2 or not all(map(math.isfinite, values)):
+    half_width = student.half_width(values, confidence) if all(map(math.isfinite, values)) else None
+    if half_width is None:
         return (None, None)
-    t = float(stdtrit(len(values) - 1, 0.5 + CONFIDENCE / 2))
-    half_width = t * statistics.stdev(values) / math.sqrt(len(values))
     centre = statistics.fmean(values)
     return (centre - half_width, centre + half_width)

@@ -74,7 +74,9 @@ class Agreement(Judged):
 
     `correlation` is Spearman's of the losses, with a 90 % interval from five sets on; `regret` what
     the best of the smallest width loses there against the best there, seed by seed; None where
-    that one was not tried, or `diverged`. `regret_high` is the most that it may lose against any.
+    that one was not tried, or `diverged`. [`regret_low`, `regret_high`] is how much it surely loses
+    against some other, and the most that it may lose against any; None with one seed, and where no
+    other was tried.
     """
 
     width: int
@@ -164,28 +166,33 @@ class SearchJudgement(Judged):
         last = self.agreements[-1] if self.agreements else None
         if last is None or last.regret is None:
             return _without_regret(last)
-        loses = f"it loses {_nats(last.regret)}"
+        loss = f"its loss is {_nats(last.regret)} above the least there"
         if self.verdict is SearchVerdict.HOLDS:
-            return f"the best set of the smallest width is {self._among(last.width)}: {loses}"
+            return f"the best set of the smallest width is {self._among(last.width)}: {loss}"
         if self.verdict is SearchVerdict.LOSES:
             return (
-                f"the best set of the smallest width is not that of width {last.width}: {loses}, "
+                f"the best set of the smallest width is not that of width {last.width}: {loss}, "
                 "so take the one that is ranked first there"
             )
+        held = f"whether the best set of the smallest width holds at width {last.width} is open"
+        return f"{held}: {self._why_open(last, loss)}"
+
+    def _why_open(self, last: Agreement, loss: str) -> str:
+        if self._others(last.width) < 1:
+            return "no other was tried there; keep more sets"
         if last.regret_low is None:
-            return f"{loses} at width {last.width}, and one seed has no interval: take at least 3"
-        return (
-            f"whether the best set of the smallest width holds at width {last.width} is open: "
-            f"{loses}, and the seeds do not tell this from {self.tolerance:g}; add seeds"
-        )
+            return f"{loss}, and one seed has no interval; take at least 3"
+        return f"{loss}, and the seeds do not tell this from {self.tolerance:g}; add seeds"
 
     def _among(self, width: int) -> str:
         """With how many others it was compared there: of few, being the best says little."""
-        others = sum(of.at(width) is not None for of in self.sets) - 1
-        if others < 1:
-            return f"the only one tried at width {width}"
+        others = self._others(width)
         of_others = "other one" if others == 1 else f"{others} others"
         return f"as good as the {of_others} tried at width {width}"
+
+    def _others(self, width: int) -> int:
+        """How many sets beside the choice were tried at a width."""
+        return sum(of.at(width) is not None for of in self.sets if of.number != self.chosen)
 
 
 def _without_regret(last: Agreement | None) -> str:

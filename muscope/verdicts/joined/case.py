@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from muscope import catalogue
 from muscope.catalogue import OptimizerEntry, OptionValue, WeightEntry
-from muscope.catalogue.rules import Choice, Size, dimensions, weight_rules
+from muscope.catalogue.rules import Size, dimensions, weight_rules
 from muscope.spec import StudySpec, Variant
 from muscope.theory.rule import WeightDims, WeightRule
 from muscope.verdicts.transfer.places import FIELDS
@@ -58,9 +58,14 @@ class Case:
 
     @property
     def drift(self) -> Drift | None:
-        """The one that decides: of several the largest."""
-        known = [drift for drift in self.swept.drifts if drift.verdict is self.swept.verdict]
-        return max(known, key=lambda drift: abs(drift.slope or 0.0), default=None)
+        """The one that decides."""
+        return self.swept.worst
+
+    @property
+    def moves_as_expected(self) -> bool:
+        """Whether theory or practice has the best rate move, and it does."""
+        drift = self.drift
+        return drift is not None and bool(drift.expected) and drift.as_expected is True
 
     @property
     def optima(self) -> tuple[WidthOptimum, ...]:
@@ -86,7 +91,10 @@ class Case:
     def rules(self, width: int) -> dict[str, WeightRule]:
         """The rule of every weight at a width, at the largest depth."""
         return weight_rules(
-            self._choice, self.variant.optimizer.name, self._dims(width), dict(self.optimizer)
+            self.variant.parametrization.choice,
+            self.variant.optimizer.name,
+            self._dims(width),
+            dict(self.optimizer),
         )
 
     def weights(self) -> Iterator[tuple[WeightEntry, WeightRule, WeightRule]]:
@@ -96,11 +104,6 @@ class Case:
         narrow, wide = self.rules(small), self.rules(large)
         for weight in entry.weights(small, self.depth, dict(self.variant.model.options)):
             yield weight, narrow[weight.name], wide[weight.name]
-
-    @property
-    def _choice(self) -> Choice:
-        given = self.variant.parametrization
-        return Choice(given.name, given.options, given.fault)
 
     def _dims(self, width: int) -> dict[str, WeightDims]:
         base_width = self.spec.base_width or self.spec.widths[0]

@@ -69,6 +69,7 @@ def of_variant(
         sentence=SENTENCES.get(outcome) or _open(case, passes, transfers),
         final=swept.final and (checked is None or checked.final),
         transfer=swept.verdict,
+        is_harmless=swept.is_harmless,
         check=checked.verdict if checked else None,
         reasons=reasons,
         advice=_advice(case, outcome, reasons),
@@ -103,7 +104,10 @@ def _outcome(is_checked: bool, passes: bool | None, transfers: bool | None) -> O
 
 
 def _reasons(case: Case, outcome: Outcome, transfers: bool | None) -> Iterable[Reason]:
+    """Those of the outcome; of a rate that moves as it is known to, that is the reason."""
     match outcome:
+        case Outcome.ONLY_CHECK | Outcome.DRIFTS | Outcome.NEITHER if case.moves_as_expected:
+            yield from of_rules.known_to_move(case)
         case Outcome.ONLY_CHECK | Outcome.DRIFTS:
             yield from (*of_rules.reasons(case), *of_grid.reasons(case))
         case Outcome.NEITHER:
@@ -139,6 +143,6 @@ def _advice(case: Case, outcome: Outcome, reasons: Sequence[Reason]) -> str:
         return "none of the known reasons applies: add seeds and rates, then a wider model"
     if outcome is Outcome.UNDECIDED and case.checked:
         return case.checked.power() or ""
-    if outcome is Outcome.DRIFTS and case.checked is not None:
+    if outcome is Outcome.DRIFTS and (case.checked is not None or case.axis not in _CHECKED):
         return ""
     return ADVICE[outcome]

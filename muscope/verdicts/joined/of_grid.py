@@ -7,6 +7,8 @@ from muscope.verdicts.joined.case import Case
 from muscope.verdicts.joined.types import Reason
 from muscope.verdicts.looks import CONFIDENCE
 from muscope.verdicts.student import quantile
+from muscope.verdicts.transfer.tolerance import TOLERANCE
+from muscope.verdicts.transfer.types import WidthOptimum
 from muscope.verdicts.transfer.words import at, nouns
 from muscope.vocabulary import Axis, TransferVerdict
 
@@ -64,8 +66,8 @@ def _coarse(case: Case) -> Reason | None:
     if case.spacing >= COARSE:
         said = f"rates are {case.spacing:g} octaves apart"
     elif moved is not None and abs(moved) < case.spacing:
-        said = f"the optimum moves by {abs(moved):.2f} octaves in all, rates are {case.spacing:g} "
-        said += "apart: it never leaves its cell"
+        said = f"the optimum moves by {abs(moved):.2f} octaves in all, and rates are "
+        said += f"{case.spacing:g} apart: by less than one cell"
     else:
         return None
     return Reason(
@@ -195,15 +197,17 @@ def _noisy(case: Case) -> Reason | None:
     if drift is None or drift.low is None or drift.high is None:
         return None
     half_width = (drift.high - drift.low) / 2
+    if half_width <= drift.tolerance / 2:
+        return None
     scale = half_width * math.sqrt(seeds) / quantile(seeds - 1, CONFIDENCE)
     enough = next(
         (n for n in range(seeds + 1, MOST_SEEDS + 1)
          if quantile(n - 1, CONFIDENCE) * scale / math.sqrt(n) <= drift.tolerance / 2),
         None,
     )  # fmt: skip
-    if half_width <= drift.tolerance / 2:
-        return None
     more = f"about {enough} seeds in all" if enough else f"a wider range of {nouns(case.axis)}"
+    if any(map(_stands_at_a_cliff, case.optima)):
+        more += ", and rates half an octave apart: beside rates that diverge seeds narrow little"
     return Reason(
         key="wide_interval",
         title="The optima of the seeds scatter",
@@ -214,13 +218,23 @@ def _noisy(case: Case) -> Reason | None:
     )
 
 
+def _stands_at_a_cliff(one: WidthOptimum) -> bool:
+    """Whether a rate next to the best one diverged, so that the spacing is what is not known."""
+    losses = [cell.loss for cell in one.cells]
+    return any(
+        None in (before, after)
+        for before, cell, after in zip(losses, one.cells[1:], losses[2:], strict=False)
+        if cell.octave == one.best
+    )
+
+
 def _flat(case: Case) -> Reason | None:
     """A plateau wider than what would be a drift hides where the optimum is."""
     wide = max((one.plateau or 0.0 for one in case.optima), default=0.0)
     places = [one.on(case.axis) for one in case.optima]
     if len(places) < 2 or places[0] < 1:
         return None
-    tolerated = 0.25 * math.log2(places[-1] / places[0]) if case.axis is Axis.WIDTH else 1.0
+    tolerated = TOLERANCE * math.log2(places[-1] / places[0])
     if wide <= 2 * max(tolerated, 0.5):
         return None
     return Reason(

@@ -4,6 +4,7 @@ A coordinate check sees sizes over a few steps at one learning rate. What acts t
 or does not change a size, it cannot see (facts 9, row 19).
 """
 
+import math
 from collections.abc import Callable, Iterator
 
 from muscope import catalogue
@@ -107,7 +108,7 @@ def _decay(case: Case) -> Reason | None:
         for weight, narrow, wide in case.weights()
         if weight.role is Role.HIDDEN
     ]
-    changed = min(ratios, default=1.0)
+    changed = max(ratios, key=lambda ratio: abs(math.log(ratio)), default=1.0)
     if 0.5 < changed < 2.0:  # no factor that a sweep of whole octaves would show
         return None
     small, large = case.spec.widths[0], case.spec.widths[-1]
@@ -122,9 +123,10 @@ def _decay(case: Case) -> Reason | None:
 
 
 def _gains(case: Case) -> Reason | None:
-    entry = catalogue.MODELS[case.variant.model.name]
-    weights = entry.weights(case.spec.widths[0], case.depth, dict(case.variant.model.options))
-    gains = sum(weight.kind is WeightKind.GAIN for weight in weights)
+    """Lingle's tables are over width."""
+    if case.axis is not Axis.WIDTH:
+        return None
+    gains = sum(weight.kind is WeightKind.GAIN for weight, *_ in case.weights())
     if not gains:
         return None
     return Reason(
@@ -144,7 +146,7 @@ def _epsilon(case: Case) -> Reason | None:
         return None
     if case.variant.parametrization.name in SCALES_EPSILON[case.axis]:
         return None
-    if any(
+    if case.axis is Axis.WIDTH and any(
         weight.role is Role.HIDDEN and wide.epsilon_factor < narrow.epsilon_factor
         for weight, narrow, wide in case.weights()
     ):
@@ -219,8 +221,9 @@ def _clip(case: Case) -> Reason | None:
 
 
 def _precision(case: Case) -> Reason | None:
-    precision = str(case.model.get("precision", "float32"))
-    if precision == "float32" or case.variant.parametrization.name == "u_mup":
+    """FP8 has so few exponents; bfloat16 has as many as float32 (facts 6)."""
+    precision = case.model.get("precision")
+    if precision != "fp8" or case.variant.parametrization.name == "u_mup":
         return None
     return Reason(
         key="precision",

@@ -35,9 +35,10 @@ class Reason(Judged):
 class Joined(Judged):
     """Of one variant: the outcome in a word and a sentence, with the reasons that may explain it.
 
-    `check` and `transfer` are the two verdicts in a word. The reasons are those of a known list
-    whose conditions this study meets; that one is given does not prove it, and where none is given
-    none of the known ones applies.
+    `check` and `transfer` are the two verdicts in a word; `is_harmless` says of a best rate that
+    moves that no rule keeps it over what was asked. The reasons are those of a known list whose
+    conditions this study meets; that one is given does not prove it, and where none is given none
+    of the known ones applies.
     """
 
     variant: str
@@ -46,6 +47,7 @@ class Joined(Judged):
     sentence: str
     final: bool
     transfer: TransferVerdict
+    is_harmless: bool = False
     check: CellVerdict | None = None
     reasons: tuple[Reason, ...] = ()
     advice: str = ""

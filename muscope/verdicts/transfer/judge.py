@@ -3,9 +3,11 @@
 A study asks over an axis: width, depth, batch size, sequence length or the number of steps. The
 optimum of a place is that of the mean loss over seeds. Its interval is Student's t on the optima of
 the single seeds, centred on it; so is that of the drift, the least-squares slope of the optimum on
-log2 of the axis. A drift *transfers* when its interval lies within the tolerance, it *drifts* when
-the interval lies beyond, else it is *inconclusive*; where any place has no bracketed optimum it is
-*not bracketed*, however alike the best cells look.
+log2 of the axis, over the seeds that all places have. Where the best rate stands beside a diverged
+one all seeds may give the same place of the grid; no interval is narrower there than what the grid
+leaves open. A drift *transfers* when its interval lies within the tolerance, it *drifts* when the
+interval lies beyond, else it is *inconclusive*; where any place has no bracketed optimum it is *not
+bracketed*, however alike the best cells look.
 """
 
 import math
@@ -13,11 +15,10 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy.special import stdtrit
-
 from muscope import catalogue
 from muscope.spec import StudySpec, Variant
 from muscope.theory.drifts import ExpectedDrift, expected_drift
+from muscope.verdicts import student
 from muscope.verdicts.looks import CONFIDENCE
 from muscope.verdicts.transfer import metrics
 from muscope.verdicts.transfer.losses import (
@@ -111,7 +112,7 @@ def _optimum_at(place: Place, seen: Seen) -> WidthOptimum:
     seeds = seen.seeds[place]
     mean = mean_curve(seeds)
     centre = optimum(mean)
-    half_width = _half_width([optimum(curve) for curve in seeds.values()])
+    half_width = _half_width([optimum(curve) for curve in seeds.values()], _of_grid([mean], [1.0]))
     low, high = _interval(centre, half_width)
     return WidthOptimum(
         width=place.width,
@@ -147,17 +148,16 @@ def _cells(place: Place, seen: Seen) -> Iterator[RateCell]:
 
 
 def _drift(variant: Variant, line: Line, found: Mapping[Place, Seeds]) -> Drift:
-    at = [found.get(place, {}) for place in line.places]
+    at = _shared([found.get(place, {}) for place in line.places])
     means = [mean_curve(seeds) if seeds else {} for seeds in at]
     slope = _slope(line.values, [optimum(mean) for mean in means])
     numbers = sorted({seed for seeds in at for seed in seeds})
     half_width = _half_width(
-        [_slope(line.values, [optimum(seeds.get(seed, {})) for seeds in at]) for seed in numbers]
+        [_slope(line.values, [optimum(seeds.get(seed, {})) for seeds in at]) for seed in numbers],
+        _of_grid(means, _weights(line.values)),
     )
-    if half_width is not None:
-        half_width = max(half_width, _of_grid(line.values, means))
     low, high = _interval(slope, half_width)
-    worse = dict(zip(line.values, means, strict=True)) if line.axis in LARGER_IS_BETTER else {}
+    worse = dict(zip(line.values, at, strict=True)) if line.axis in LARGER_IS_BETTER else {}
     largest, expected = line.places[-1], _expected(variant, line.axis)
     return Drift(
         depth=largest.depth,
@@ -180,6 +180,16 @@ def _drift(variant: Variant, line: Line, found: Mapping[Place, Seeds]) -> Drift:
         expected=None if expected is None else expected.slope,
         source="" if expected is None else expected.source,
     )
+
+
+def _shared(at: Sequence[Seeds]) -> Sequence[Seeds]:
+    """Every place with the seeds that all places have: another would move its own place alone.
+
+    Where there is no such seed, all that there are.
+    """
+    shared = set.intersection(*(set(seeds) for seeds in at))
+    kept = [{seed: curve for seed, curve in seeds.items() if seed in shared} for seeds in at]
+    return kept if shared else at
 
 
 def _expected(variant: Variant, axis: Axis) -> ExpectedDrift | None:
@@ -207,29 +217,32 @@ def _slope(values: Sequence[int], optima: Sequence[float | None]) -> float | Non
     known = [one for one in optima if one is not None]
     if len(known) < len(values):
         return None
-    return statistics.linear_regression([math.log2(value) for value in values], known).slope
+    return math.fsum(weight * one for weight, one in zip(_weights(values), known, strict=True))
 
 
-def _of_grid(values: Sequence[int], means: Sequence[Curve]) -> float:
+def _weights(values: Sequence[int]) -> list[float]:
+    """What every optimum counts in the slope of least squares on log2 of the axis."""
+    logs = [math.log2(value) for value in values]
+    middle = statistics.fmean(logs)
+    squares = math.fsum((log - middle) ** 2 for log in logs)
+    return [(log - middle) / squares for log in logs]
+
+
+def _of_grid(means: Sequence[Curve], weights: Sequence[float]) -> float:
     """What seeds cannot show: optima beside diverged rates are even over a spacing of the grid."""
-    x = [math.log2(value) for value in values]
-    middle = statistics.fmean(x)
-    squares = math.fsum((value - middle) ** 2 for value in x)
     errors = (
-        (value - middle) * spacing_unknown(mean) / math.sqrt(12)
-        for value, mean in zip(x, means, strict=True)
+        weight * spacing_unknown(mean) / math.sqrt(12)
+        for weight, mean in zip(weights, means, strict=True)
     )
     z = statistics.NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
-    return z * math.sqrt(math.fsum(error**2 for error in errors)) / squares
+    return z * math.hypot(*errors)
 
 
-def _half_width(values: Sequence[float | None]) -> float | None:
-    """t s / sqrt(n) over what is known; None with fewer than two."""
+def _half_width(values: Sequence[float | None], of_grid: float) -> float | None:
+    """That over the seeds with a value, no less than what the grid leaves open."""
     known = [value for value in values if value is not None]
-    if len(known) < 2:
-        return None
-    t = float(stdtrit(len(known) - 1, 0.5 + CONFIDENCE / 2))
-    return t * statistics.stdev(known) / math.sqrt(len(known))
+    of_seeds = student.half_width(known, CONFIDENCE)
+    return None if of_seeds is None else max(of_seeds, of_grid)
 
 
 def _interval(

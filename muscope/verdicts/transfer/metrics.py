@@ -9,7 +9,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from muscope.verdicts.transfer.losses import Curve
+from muscope.verdicts import student
+from muscope.verdicts.looks import CONFIDENCE
+from muscope.verdicts.transfer.losses import Curve, mean_curve
 from muscope.verdicts.transfer.optimum import best, optimum
 
 PLATEAU = 0.01
@@ -86,20 +88,41 @@ def regret(small: Curve, large: Curve) -> float | None:
     return lost if math.isfinite(lost) else None
 
 
-def worse_when_wider(curves: Mapping[int, Curve]) -> tuple[int, int] | None:
+def worse_when_wider(found: Mapping[int, Mapping[int, Curve]]) -> tuple[int, int] | None:
     """The first pair of widths of which the wider one has the larger loss, at the narrowest's best.
 
     At equal steps a wider model should never do worse under µP (Yang et al. 2022, section 8);
-    None where it never does, or where the rate was not tried. Depths and numbers of steps are
-    compared in the same way.
+    None where it never does, or where the rate was not tried. What is larger by less than the
+    noise of the seeds is not worse. Depths and numbers of steps are compared in the same way.
     """
-    widths = sorted(width for width, curve in curves.items() if curve)
-    transferred = best(curves[widths[0]]) if widths else None
+    means = {width: mean_curve(seeds) for width, seeds in sorted(found.items()) if seeds}
+    transferred = best(next(iter(means.values()))) if means else None
     if transferred is None:
         return None
-    tried = [width for width in widths if transferred in curves[width]]
-    pairs = ((a, b) for a, b in pairwise(tried) if curves[b][transferred] > curves[a][transferred])
-    return next(pairs, None)
+    pairs = list(pairwise(width for width, mean in means.items() if transferred in mean))
+    shared = 1 - (1 - CONFIDENCE) / max(1, len(pairs))
+    worse = (
+        (narrow, wide)
+        for narrow, wide in pairs
+        if _is_worse(found[narrow], found[wide], transferred, shared)
+    )
+    return next(worse, None)
+
+
+def _is_worse(
+    narrow: Mapping[int, Curve], wide: Mapping[int, Curve], rate: float, confidence: float
+) -> bool:
+    """By more than Student's interval over the seeds that both have; of one seed, than a plateau.
+
+    They are paired: a seed is one order of the data. What diverged is worse than what did not.
+    """
+    both = sorted(narrow.keys() & wide.keys())
+    before, after = ([of[seed][rate] for seed in both] for of in (narrow, wide))
+    if not all(map(math.isfinite, (*before, *after))):
+        return math.fsum(after) > math.fsum(before)
+    more = [b - a for a, b in zip(before, after, strict=True)]
+    margin = student.half_width(more, confidence)
+    return bool(more) and statistics.fmean(more) > (PLATEAU if margin is None else margin)
 
 
 def _difference(start: float | None, end: float | None) -> float | None:

@@ -16,7 +16,7 @@ from muscope.spec import TRANSFER_AXES, StudySpec
 from muscope.verdicts.looks import CONFIDENCE
 from muscope.verdicts.student import quantile
 from muscope.verdicts.transfer.tolerance import TOLERANCE
-from muscope.verdicts.transfer.words import noun
+from muscope.verdicts.transfer.words import doubling, noun
 from muscope.vocabulary import Axis
 
 SCATTER = 0.2
@@ -30,6 +30,10 @@ OF_SPACING = 0.15
 at most, as a standard deviation, and the parabola through three cells halves that."""
 ENOUGH = TOLERANCE / 2
 """Half-width of an interval with which both transfer and drift can be told."""
+LARGEST_SCATTER = 6.0
+"""Of seeds, over what is assumed: two seeds are farther apart once in a billion studies."""
+PARTS = 200
+"""Of that; twice as many change the fifth digit."""
 MOST_SEEDS = 16
 MOST_DOUBLINGS = 2
 
@@ -38,12 +42,14 @@ MOST_DOUBLINGS = 2
 class GridPower:
     """Of one grid: the half-width of the drift's interval, in octaves per doubling.
 
-    None with one seed. The `addition` is the cheapest one found that would be enough, with its cost
-    over that of the study as it is; nothing where the grid is enough, or no addition is.
+    `stays` is how likely an optimum that stays is told to. Both are None with one seed. The
+    `addition` is the cheapest one found that would be enough, with its cost over that of the study
+    as it is; nothing where the grid is enough, or no addition is.
     """
 
     half_width: float | None
     scatter: float
+    stays: float | None = None
     addition: str = ""
     cost: float | None = None
     axis: Axis = Axis.WIDTH
@@ -55,21 +61,16 @@ class GridPower:
 
     def sentence(self) -> str:
         """What the grid can tell, and what would help if that is too little."""
-        if self.half_width is None or self.detectable is None:
+        if self.stays is None or self.detectable is None:
             told = "one seed gives no interval, so neither transfer nor drift can be told"
-        elif self.half_width >= TOLERANCE:
-            told = f"{self._seen}; transfer cannot be shown"
         else:
-            told = f"{self._seen}; one within ±{TOLERANCE - self.half_width:.2f} as transfer"
+            told = (
+                f"if optima of seeds scatter by {self.scatter:.2f} octaves (sharp curves 0.1, flat "
+                f"ones 0.5), at least half of all studies tell a drift beyond "
+                f"±{self.detectable:.2f} octaves per {doubling(self.axis)}, and "
+                f"{100 * self.stays:.0f} % that an optimum stays"
+            )
         return told + self._advice()
-
-    @property
-    def _seen(self) -> str:
-        return (
-            f"if optima of seeds scatter by {self.scatter:.2f} octaves (sharp curves 0.1, flat "
-            f"ones 0.5), a drift beyond ±{self.detectable:.2f} octaves per doubling of "
-            f"{noun(self.axis)} is told as one in at least half of all studies"
-        )
 
     def _advice(self) -> str:
         if not self.addition:
@@ -86,13 +87,14 @@ def of_grid(spec: StudySpec) -> GridPower | None:
     grid = getattr(spec, TRANSFER_AXES[axis])
     scatter = _scatter(spec)
     half_width = _half_width(grid, spec.seeds, scatter)
+    stays = None if half_width is None else _stays(half_width, spec.seeds)
     if half_width is not None and half_width <= ENOUGH:
-        return GridPower(half_width, scatter, axis=axis)
+        return GridPower(half_width, scatter, stays, axis=axis)
     found = min(_additions(spec, axis, scatter), default=None)
     if found is None:
-        return GridPower(half_width, scatter, axis=axis)
+        return GridPower(half_width, scatter, stays, axis=axis)
     cost, words = found
-    return GridPower(half_width, scatter, words, cost, axis)
+    return GridPower(half_width, scatter, stays, words, cost, axis)
 
 
 def sentence(spec: StudySpec) -> str:
@@ -118,11 +120,27 @@ def _half_width(grid: Sequence[int], seeds: int, scatter: float) -> float | None
     return quantile(seeds - 1, CONFIDENCE) * error / math.sqrt(seeds)
 
 
+def _stays(half_width: float, seeds: int) -> float:
+    """How likely the whole interval of a drift that is none lies within the tolerance.
+
+    |b| + h v <= tolerance for a slope b ~ N(0, e²), e = h / t, and v² ~ chi²(f) / f, what the
+    scatter of f + 1 seeds is of the assumed one: the mean over v, by the midpoint rule.
+    """
+    f, last = seeds - 1, min(TOLERANCE / half_width, LARGEST_SCATTER)
+    error = half_width / quantile(f, CONFIDENCE)
+    level = math.log(2) + f / 2 * math.log(f / 2) - math.lgamma(f / 2)
+    total = 0.0
+    for number in range(PARTS):
+        v = (number + 0.5) / PARTS * last
+        density = math.exp(level + (f - 1) * math.log(v) - f * v * v / 2)
+        total += density * math.erf((TOLERANCE - half_width * v) / error / math.sqrt(2))
+    return total * last / PARTS
+
+
 def _additions(spec: StudySpec, axis: Axis, scatter: float) -> Iterator[tuple[float, str]]:
     """Cost and words of every addition that is enough: seeds, and doublings of the largest."""
     before = _cost(spec)
-    name = TRANSFER_AXES[axis]
-    grid = tuple(getattr(spec, name))
+    grid = tuple(getattr(spec, TRANSFER_AXES[axis]))
     for doublings in range(MOST_DOUBLINGS + 1):
         wider = (*grid, *(grid[-1] * 2**n for n in range(1, doublings + 1)))
         seeds = next(
@@ -133,9 +151,19 @@ def _additions(spec: StudySpec, axis: Axis, scatter: float) -> Iterator[tuple[fl
             ),
             None,
         )
-        if seeds is not None:
-            grown = spec.model_copy(update={name: wider, "seeds": seeds})
+        grown = None if seeds is None else _grown(spec, axis, wider, seeds)
+        if grown is not None:
             yield _cost(grown) / before, _words(spec, grown, axis, doublings)
+
+
+def _grown(spec: StudySpec, axis: Axis, grid: tuple[int, ...], seeds: int) -> StudySpec | None:
+    """The study with an addition; None where there can be no such study."""
+    longest = {"steps": grid[-1]} if axis is Axis.STEPS else {}
+    changes = {TRANSFER_AXES[axis]: grid, "seeds": seeds, **longest}
+    try:
+        return StudySpec.model_validate({**dict(spec), **changes})
+    except ValueError:
+        return None
 
 
 def _words(spec: StudySpec, grown: StudySpec, axis: Axis, doublings: int) -> str:

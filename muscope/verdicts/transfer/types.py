@@ -8,8 +8,17 @@ from muscope.verdicts.transfer.words import at, doubling, noun, nouns
 from muscope.verdicts.types import Judged
 from muscope.vocabulary import Axis, TransferVerdict
 
+KEPT_BY_RULES: tuple[Axis, ...] = (Axis.WIDTH, Axis.DEPTH)
+"""Over these rules promise that the best rate stays. Over batch size, sequence length and steps
+none does, and it is known to move (facts 7.1; 9, row 16): that is no fault of a rule."""
+
 JudgedOn: TypeAlias = Literal["held_out", "training"]
 """Which loss decides: that on held-out data, or the mean of the last training losses."""
+
+
+def is_harmless(verdict: object, axis: Axis) -> bool:
+    """Whether a verdict says of a best rate that it moves over what no rule keeps it over."""
+    return verdict is TransferVerdict.DRIFTS and axis not in KEPT_BY_RULES
 
 
 class RateCell(Judged):
@@ -78,8 +87,9 @@ class Drift(Judged):
     unit of the loss; None where that rate was not tried there, or diverged. `cells` and `vertices`
     are the octaves from the best cell, and from the optimum, of the smallest to those of the
     largest; `same_cell` is Lingle's yes or no. `worse_when_wider` names the first two widths,
-    depths or numbers of steps of which the larger one does worse at the best rate of the smallest;
-    None where none does, and over axes on which a larger value need not be better.
+    depths or numbers of steps of which the larger one does worse at the best rate of the smallest,
+    beyond the noise of its seeds; None where none does, and over axes on which a larger value need
+    not be better.
 
     What else a study varies is the same for all of a drift: `width` and so on; of its own axis that
     is the largest. `expected` are the octaves that theory or practice, its `source`, gives.
@@ -141,6 +151,17 @@ class TransferJudgement(Judged):
     judged_on: JudgedOn | None = None
 
     @property
+    def worst(self) -> Drift | None:
+        """The drift that decides; of several, the largest."""
+        deciding = [drift for drift in self.drifts if drift.verdict is self.verdict]
+        return max(deciding, key=lambda drift: abs(drift.slope or 0.0), default=None)
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether its best rate moves over what no rule keeps it over."""
+        return is_harmless(self.verdict, self.axis)
+
+    @property
     def axes(self) -> tuple[Axis, ...]:
         """What was varied: the axis of the verdict first."""
         return tuple(dict.fromkeys((self.axis, *(drift.axis for drift in self.across))))
@@ -162,7 +183,7 @@ class TransferJudgement(Judged):
 
     def sentence(self) -> str:
         """The verdict in words."""
-        worst = next((drift for drift in self.drifts if drift.verdict is self.verdict), None)
+        worst = self.worst
         match self.verdict:
             case TransferVerdict.NOT_BRACKETED:
                 return self._without_an_optimum()
@@ -192,11 +213,21 @@ class TransferJudgement(Judged):
         sides = dict.fromkeys(one.missing_side for one in self.optima if one.missing_side)
         advice = f"; add {' and '.join(sides)} octaves" if sides else ""
         if not still_open:
-            return f"not every {noun(self.axis)} has been trained, so the drift cannot be told"
+            return self._without_a_drift()
         return (
             f"no optimum at {at(self.axis, *dict.fromkeys(still_open))}: the best rate "
             f"has no worse one on both sides{advice}"
         )
+
+    def _without_a_drift(self) -> str:
+        """Every place that was trained has an optimum, and yet there is no drift."""
+        values = {value for drift in self.drifts for value in drift.values}
+        if values and values == {one.on(self.axis) for one in self.optima}:
+            return (
+                f"the seeds that every {noun(self.axis)} has do not bracket the best rate: train "
+                "the missing ones"
+            )
+        return f"not every {noun(self.axis)} has been trained, so the drift cannot be told"
 
 
 def _signed(value: float) -> str:

@@ -13,26 +13,12 @@ from muscope.storage.studies import StudyRow
 from muscope.verdicts.joined.judge import join
 from muscope.verdicts.transfer import power
 from muscope_server import estimates, json_body, schemas
-from muscope_server.deps import DatabaseDep, DoorbellDep, SettingsDep, StudyIdDep
-from muscope_server.errors import FieldError, Refusal, not_found
+from muscope_server.deps import DatabaseDep, DoorbellDep, SettingsDep, StudyIdDep, study_of
 from muscope_server.limits import PAGE_ROWS
+from muscope_server.parameters import WholeNumber, refuse_unknown
 from muscope_server.services import extending, offering, spec_reading, submission
 
-
-def _no_unknown_parameters(request: Request) -> None:
-    """A parameter that is not read would be believed to do something."""
-    route = request.scope["route"]
-    known = [field.alias for field in route.dependant.query_params]
-    given = [name for name, _ in request.query_params.multi_items()]
-    wrong = [name for name in given if name not in known or given.count(name) > 1]
-    if wrong:
-        allowed = ", ".join(known) or "none"
-        message = f"unknown or repeated; allowed, once each: {allowed}"
-        fields = [FieldError(path=name[:80], message=message) for name in dict.fromkeys(wrong[:20])]
-        raise Refusal(422, "unknown_parameter", "Some parameters are not known.", fields=fields)
-
-
-router = APIRouter(prefix="/api/v1", dependencies=[Depends(_no_unknown_parameters)])
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_unknown)])
 
 _SPEC_BODY: dict[str, Any] = {
     "requestBody": {
@@ -115,8 +101,8 @@ def create_study(
 @router.get("/studies")
 def list_studies(
     database: DatabaseDep,
-    limit: Annotated[int, Query(ge=1, le=PAGE_ROWS)] = PAGE_ROWS,
-    offset: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+    limit: Annotated[WholeNumber, Query(ge=1, le=PAGE_ROWS)] = PAGE_ROWS,
+    offset: Annotated[WholeNumber, Query(ge=0, le=2**31 - 1)] = 0,
 ) -> schemas.StudyList:
     """Studies, newest first, with their verdicts in a word."""
     with database.read() as conn:
@@ -131,14 +117,14 @@ def list_studies(
 def read_study(study_id: StudyIdDep, database: DatabaseDep) -> schemas.FullStudy:
     """One study with its spec and how far it is."""
     with database.read() as conn:
-        return _full(studies.get(conn, study_id))
+        return _full(study_of(conn, study_id))
 
 
 @router.get("/studies/{study_id}/runs")
 def read_runs(study_id: StudyIdDep, database: DatabaseDep) -> schemas.RunList:
     """Every run of a study: where it stands, how long it took, why it failed."""
     with database.read() as conn:
-        _full(studies.get(conn, study_id))
+        study_of(conn, study_id)
         rows = studies.runs(conn, study_id)
     return schemas.RunList(runs=tuple(map(schemas.RunView.model_validate, rows)))
 
@@ -147,7 +133,7 @@ def read_runs(study_id: StudyIdDep, database: DatabaseDep) -> schemas.RunList:
 def read_budget(study_id: StudyIdDep, database: DatabaseDep) -> schemas.StudyBudget:
     """What a study took, bundle by bundle: FLOPs, time, peak memory, fraction of the ceiling."""
     with database.read() as conn:
-        _full(studies.get(conn, study_id))
+        study_of(conn, study_id)
         rows = budgets.of_study(conn, study_id)
     total = budget.total([row.budget for row in rows if row.budget and not row.reused])
     return schemas.StudyBudget(
@@ -160,7 +146,7 @@ def read_budget(study_id: StudyIdDep, database: DatabaseDep) -> schemas.StudyBud
 def read_verdicts(study_id: StudyIdDep, database: DatabaseDep) -> schemas.VerdictList:
     """The verdicts of a study, cell by cell."""
     with database.read() as conn:
-        study = _full(studies.get(conn, study_id))
+        study = study_of(conn, study_id)
         found = tuple(verdicts.of_study(conn, study_id))
         transfers = tuple(verdicts.of_transfer(conn, study_id))
         searches = tuple(verdicts.of_search(conn, study_id))
@@ -212,14 +198,9 @@ def extend_study(
     response.status_code = 201 if created else 200
     response.headers["Location"] = f"/api/v1/studies/{new_id}"
     with database.read() as conn:
-        row = studies.get(conn, new_id)
-        said = studies.creation(conn, new_id)
-    if row is None:
-        raise not_found("study")
+        row, said = study_of(conn, new_id), studies.creation(conn, new_id)
     return schemas.Extension.of(row, said)
 
 
-def _full(row: StudyRow | None) -> schemas.FullStudy:
-    if row is None:
-        raise not_found("study")
+def _full(row: StudyRow) -> schemas.FullStudy:
     return schemas.FullStudy.model_validate(row)

@@ -1,11 +1,11 @@
-"""What a reader takes home: the measurements as CSV, the report as one HTML file."""
+"""What a reader takes home: every table as CSV, the report as one HTML file."""
 
 import re
 import unicodedata
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.responses import Response, StreamingResponse
 
 from muscope.recorded import RecordedSpec
@@ -14,13 +14,14 @@ from muscope.reports import csv, html, set_table
 from muscope.storage import budgets, losses, measurements, plugins, studies, verdicts
 from muscope.storage.database import Database
 from muscope.storage.studies import StudyRow
-from muscope_server import study_page
-from muscope_server.deps import DatabaseDep, PlacesDep, StudyIdDep
+from muscope_server.deps import DatabaseDep, PlacesDep, StudyIdDep, a_place, study_of
 from muscope_server.downloading import Chunks, Download
 from muscope_server.errors import not_found
-from muscope_server.schemas import BudgetView, BundleBudgetView
+from muscope_server.parameters import refuse_unknown
+from muscope_server.schemas import BudgetView, BundleBudgetView, RunView
+from muscope_server.study_page.report import report_input
 
-router = APIRouter(prefix="/api/v1")
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_unknown)])
 
 CHUNK_CHARACTERS = 65_536
 SANDBOX = "sandbox; default-src 'none'"
@@ -32,8 +33,7 @@ def download_measurements(
     study_id: StudyIdDep, database: DatabaseDep, places: PlacesDep
 ) -> Response:
     """Every measurement that the charts show, streamed."""
-    row = _row(database, study_id)
-    name = {"Content-Disposition": attachment(row, "measurements.csv")}
+    name = _attachment_of(database, study_id, "measurements.csv")
     return Download(_chunks(database, study_id), places, headers=name)
 
 
@@ -42,58 +42,52 @@ def download_plugin_statistics(
     study_id: StudyIdDep, database: DatabaseDep, places: PlacesDep
 ) -> Response:
     """Every number of the plugins' statistics that a study records, streamed."""
-    row = _row(database, study_id)
-    name = {"Content-Disposition": attachment(row, "plugin-statistics.csv")}
+    name = _attachment_of(database, study_id, "plugin-statistics.csv")
     return Download(_extras(database, study_id), places, headers=name)
 
 
 @router.get("/studies/{study_id}/losses.csv", response_class=Response)
 def download_losses(study_id: StudyIdDep, database: DatabaseDep) -> Response:
     """A learning-rate study's losses: a row per run that has ended; infinite where it diverged."""
-    row = _row(database, study_id)
-    spec = row.spec
-    if isinstance(spec, RecordedSpec):
-        raise not_found("learning-rate study")
     with database.read() as conn:
+        row = study_of(conn, study_id)
+        if isinstance(row.spec, RecordedSpec):
+            raise not_found("learning-rate study")
         trials = losses.trials(conn, study_id)
-    return Response(
-        "".join(csv.losses(spec, trials)),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": attachment(row, "losses.csv")},
-    )
+    return csv_file(row, "losses.csv", csv.losses(row.spec, trials))
 
 
 @router.get("/studies/{study_id}/sets.csv", response_class=Response)
 def download_sets(study_id: StudyIdDep, database: DatabaseDep) -> Response:
     """A hyperparameter search: a row per set and width, with its losses and how it trained."""
-    row = _row(database, study_id)
     with database.read() as conn:
-        judged = verdicts.of_search(conn, study_id)
-    return Response(
-        "".join(set_table.as_csv(judged)),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": attachment(row, "sets.csv")},
-    )
+        row, judged = study_of(conn, study_id), verdicts.of_search(conn, study_id)
+    return csv_file(row, "sets.csv", set_table.as_csv(judged))
 
 
 @router.get("/studies/{study_id}/slopes.csv", response_class=Response)
 def download_slopes(study_id: StudyIdDep, database: DatabaseDep) -> Response:
     """Every slope of a coordinate check's verdicts, on every axis: a row per cell."""
-    row = _row(database, study_id)
     with database.read() as conn:
-        judged = verdicts.of_study(conn, study_id)
-    return Response(
-        "".join(csv.slopes(judged)),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": attachment(row, "slopes.csv")},
-    )
+        row, judged = study_of(conn, study_id), verdicts.of_study(conn, study_id)
+    return csv_file(row, "slopes.csv", csv.slopes(judged))
+
+
+@router.get("/studies/{study_id}/runs.csv", response_class=Response)
+def download_runs(study_id: StudyIdDep, database: DatabaseDep) -> Response:
+    """Every run: where it stands in the grid, how it ended, how long it took, why it failed."""
+    with database.read() as conn:
+        row, found = study_of(conn, study_id), studies.runs(conn, study_id)
+    names = tuple(RunView.model_fields)
+    rows = ([getattr(run, name) for name in names] for run in map(RunView.model_validate, found))
+    return csv_file(row, "runs.csv", csv.lines(rows, names))
 
 
 @router.get("/studies/{study_id}/budget.csv", response_class=Response)
 def download_budget(study_id: StudyIdDep, database: DatabaseDep) -> Response:
     """What every bundle took: a row per bundle."""
-    row = _row(database, study_id)
     with database.read() as conn:
+        row = study_of(conn, study_id)
         found = [BundleBudgetView.of(entry) for entry in budgets.of_study(conn, study_id)]
     outer = [name for name in BundleBudgetView.model_fields if name != "budget"]
     inner = list(BudgetView.model_fields)
@@ -104,21 +98,17 @@ def download_budget(study_id: StudyIdDep, database: DatabaseDep) -> Response:
         ]
         for entry in found
     )
-    return Response(
-        "".join(csv.lines(rows, (*outer, *inner))),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": attachment(row, "budget.csv")},
-    )
+    return csv_file(row, "budget.csv", csv.lines(rows, (*outer, *inner)))
 
 
-@router.get("/studies/{study_id}/report.html", response_class=Response)
+@router.get(
+    "/studies/{study_id}/report.html", response_class=Response, dependencies=[Depends(a_place)]
+)
 def download_report(study_id: StudyIdDep, database: DatabaseDep) -> Response:
     """The report: it opens offline and makes no request."""
     with database.read() as conn:
-        row = studies.get(conn, study_id)
-        if row is None:
-            raise not_found("study")
-        report = study_page.report_input(conn, row)
+        row = study_of(conn, study_id)
+        report = report_input(conn, row)
     return Response(
         html.render(report),
         media_type="text/html; charset=utf-8",
@@ -126,6 +116,15 @@ def download_report(study_id: StudyIdDep, database: DatabaseDep) -> Response:
             "Content-Disposition": attachment(row, "report.html"),
             "Content-Security-Policy": SANDBOX,
         },
+    )
+
+
+def csv_file(row: StudyRow, what: str, lines: Iterable[str]) -> Response:
+    """A table of a study as a file; what can be long is streamed instead."""
+    return Response(
+        "".join(lines),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": attachment(row, what)},
     )
 
 
@@ -141,12 +140,9 @@ def _slug(name: str) -> str:
     return re.sub(r"[^\w]+", "-", name).strip("-_")[:60] or "study"
 
 
-def _row(database: Database, study_id: str) -> StudyRow:
+def _attachment_of(database: Database, study_id: str, what: str) -> dict[str, str]:
     with database.read() as conn:
-        row = studies.get(conn, study_id)
-    if row is None:
-        raise not_found("study")
-    return row
+        return {"Content-Disposition": attachment(study_of(conn, study_id), what)}
 
 
 def _chunks(database: Database, study_id: str) -> Chunks:

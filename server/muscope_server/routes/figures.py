@@ -2,22 +2,25 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
 
 from muscope import presets
 from muscope.plots import drawing, hyperparameters, lr_transfer, optima, published_rates
 from muscope.presets import PublishedRates
-from muscope.storage import studies, verdicts
+from muscope.storage import verdicts
 from muscope.storage.database import Database
 from muscope.verdicts.transfer.types import TransferJudgement
 from muscope.vocabulary import Axis, Statistic, TensorKind
-from muscope_server import experiments, study_page
-from muscope_server.deps import DatabaseDep, StudyIdDep
+from muscope_server import experiments
+from muscope_server.deps import DatabaseDep, StudyIdDep, an_easel, study_of
 from muscope_server.errors import not_found
-from muscope_server.study_page import View
+from muscope_server.parameters import refuse_unknown
+from muscope_server.study_page import coordinate_check
+from muscope_server.study_page.asked import labels
+from muscope_server.study_page.view import View
 
-router = APIRouter(prefix="/api/v1")
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_unknown), Depends(an_easel)])
 
 
 @router.get("/studies/{study_id}/figures/coordinate-check")
@@ -36,13 +39,11 @@ def coordinate_check_figure(
     Over another `axis` there is a panel for every width too.
     """
     with database.read() as conn:
-        row = studies.get(conn, study_id)
-        if row is None:
-            raise not_found("study")
-        if row.spec.coordinate_check is None or variant not in study_page.labels(row):
+        row = study_of(conn, study_id)
+        if row.spec.coordinate_check is None or variant not in labels(row):
             raise not_found("variant with a coordinate check in this study")
         view = View("coordinate-check", statistic, tensor, kind, axis)
-        info = study_page.figure_info(conn, row, variant, view)
+        info = coordinate_check.figure_info(conn, row, variant, view)
     figure: dict[str, Any] = drawing.figure(info)
     return JSONResponse(figure)
 
@@ -95,11 +96,9 @@ def search_figure(
 ) -> JSONResponse:
     """A hyperparameter search: its losses over `values`, over `pairs`, or at larger `widths`."""
     with database.read() as conn:
-        row = studies.get(conn, study_id)
+        row = study_of(conn, study_id)
         found = {entry.variant: entry for entry in verdicts.of_search(conn, study_id)}
-    if row is None:
-        raise not_found("study")
-    if row.spec.kind != "hyperparameter_search" or variant not in study_page.labels(row):
+    if row.spec.kind != "hyperparameter_search" or variant not in labels(row):
         raise not_found("hyperparameter search of this variant in this study")
     return JSONResponse(hyperparameters.figure(found.get(variant), shown))
 
@@ -109,10 +108,8 @@ def _judged(
 ) -> tuple[TransferJudgement | None, PublishedRates | None]:
     """The judgement of a variant's learning rates, as far as there is one; and what was printed."""
     with database.read() as conn:
-        row = studies.get(conn, study_id)
+        row = study_of(conn, study_id)
         found = {entry.variant: entry for entry in verdicts.of_transfer(conn, study_id)}
-    if row is None:
-        raise not_found("study")
-    if row.spec.kind != "lr_transfer" or variant not in study_page.labels(row):
+    if row.spec.kind != "lr_transfer" or variant not in labels(row):
         raise not_found("learning-rate variant in this study")
     return found.get(variant), presets.published_rates(row.spec, variant)

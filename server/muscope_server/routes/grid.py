@@ -1,18 +1,17 @@
 """The runs of a study where its grid has them: the twins of its Grid tab."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
 from muscope.reports import run_grid
 from muscope.reports.run_grid import PlacedRun
-from muscope.storage import studies
 from muscope.storage.studies import StudyRow
 from muscope_server import grid_tab, schemas
-from muscope_server.deps import DatabaseDep, StudyIdDep
-from muscope_server.errors import not_found
-from muscope_server.routes.downloads import attachment
+from muscope_server.deps import DatabaseDep, StudyIdDep, study_of
+from muscope_server.parameters import refuse_unknown
+from muscope_server.routes.downloads import csv_file
 
-router = APIRouter(prefix="/api/v1")
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_unknown)])
 
 
 @router.get("/studies/{study_id}/grid")
@@ -26,16 +25,10 @@ def read_grid(study_id: StudyIdDep, database: DatabaseDep) -> schemas.RunGrid:
 def download_grid(study_id: StudyIdDep, database: DatabaseDep) -> Response:
     """The same as CSV, a row per run."""
     row, found = _placed(database, study_id)
-    return Response(
-        "".join(run_grid.lines(found)),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": attachment(row, "grid.csv")},
-    )
+    return csv_file(row, "grid.csv", run_grid.lines(found))
 
 
 def _placed(database: DatabaseDep, study_id: str) -> tuple[StudyRow, list[PlacedRun]]:
     with database.read() as conn:
-        row = studies.get(conn, study_id)
-        if row is None:
-            raise not_found("study")
+        row = study_of(conn, study_id)
         return row, list(grid_tab.placed(conn, row))

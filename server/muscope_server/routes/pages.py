@@ -26,7 +26,6 @@ from muscope_server import (
     forms,
     offers,
     recipe_page,
-    study_page,
     templates,
     urls,
 )
@@ -45,12 +44,15 @@ from muscope_server.deps import (
     SettingsDep,
     StudyIdDep,
     get_study_id,
+    study_of,
 )
 from muscope_server.errors import Refusal, not_found
 from muscope_server.forms import Form, FormErrors
 from muscope_server.limits import PAGE_ROWS
 from muscope_server.services import extending, offering, submission
-from muscope_server.waiting import ALIVE_S
+from muscope_server.study_page import asked, header, page
+from muscope_server.study_page.line import line
+from muscope_server.study_page.view import PARTS, TABS, View
 
 router = APIRouter(include_in_schema=False)
 
@@ -74,7 +76,7 @@ def studies_page(request: Request, database: DatabaseDep, settings: SettingsDep)
         rows = studies.page(conn, limit=PAGE_ROWS)
         found = verdicts.of_studies(conn, [row.id for row in rows])
         total = studies.count(conn)
-    lines = [study_page.line(row, found.get(row.id, [])) for row in rows]
+    lines = [line(row, found.get(row.id, [])) for row in rows]
     context = StudiesContext(
         studies=lines,
         total=total,
@@ -109,8 +111,8 @@ def new_study_page(
         form = _extension_form(database, get_study_id(extend))
     if clone:
         with database.read() as conn:
-            row = studies.get(conn, get_study_id(clone))
-        if row is None or isinstance(row.spec, RecordedSpec):
+            row = study_of(conn, get_study_id(clone))
+        if isinstance(row.spec, RecordedSpec):
             raise not_found("study that can be cloned")
         form = forms.filled(row.spec.model_copy(update={"extends": None}))
     context = _form_context(form, _planned(form, database, settings))
@@ -130,16 +132,21 @@ def create_study(
     """Submit what was typed, or show it again with what is wrong beside it."""
     try:
         specs = experiments.asked(values)
+    except FormErrors as error:
+        return _refused(request, database, Form(values, error.errors))
+    try:
         for spec in specs[1:]:  # all of a preset or nothing
             submission.plan_within_limits(database, settings, spec)
         ids = [
             submission.submit(database, doorbell, settings, spec, _idempotency_key(values, spec))[0]
             for spec in specs
         ]
-    except FormErrors as error:
-        return _refused(request, Form(values, error.errors), 422)
     except Refusal as refusal:
-        return _refused(request, Form(values, {"": refusal.message}), refusal.status)
+        # a button on the home page had no fields: they are those of the study that it names
+        typed = forms.filled(specs[0]).values if values.get("preset") else values
+        page = _refused(request, database, Form(typed, {"": refusal.message}), refusal.status)
+        page.headers.update(refusal.headers)
+        return page
     return RedirectResponse(urls.study(ids[0]) if len(ids) == 1 else urls.studies, status_code=303)
 
 
@@ -152,7 +159,8 @@ def plan_study(
     planned = _planned(form, database, settings)
     if "hx-request" in request.headers:
         return templates.render(request, "_plan.html", planned)
-    return templates.render(request, "new_study.html", _form_context(form, planned))
+    context = replace(_form_context(form, planned), experiments=experiments.links(database))
+    return templates.render(request, "new_study.html", context)
 
 
 @router.get("/studies/{study_id}")
@@ -165,7 +173,7 @@ def study(
     tab: str = "verdict",
     part: str = "",
     kind: TensorKind = TensorKind.ACTIVATION,
-    statistic: Statistic = study_page.FIRST[0],
+    statistic: Statistic = asked.FIRST[0],
     tensor: Annotated[str, Query(max_length=200)] = "",
     axis: Axis = Axis.WIDTH,
     order: Order = "model",
@@ -174,16 +182,14 @@ def study(
     depth: Annotated[str, Query(max_length=40)] = "",
 ) -> Response:
     """A study's page, or the `part` of it that the live view fetches again."""
-    known = {name for tabs in study_page.TABS.values() for name in tabs}
-    if tab not in known or part not in study_page.PARTS:
+    known = {name for tabs in TABS.values() for name in tabs}
+    if tab not in known or part not in PARTS:
         raise not_found("page")
-    shown = study_page.PARTS[part]
-    view = study_page.View(shown.tab or tab, statistic, tensor, kind, axis, order)
+    shown = PARTS[part]
+    view = View(shown.tab or tab, statistic, tensor, kind, axis, order)
     with database.read() as conn:
-        row = studies.get(conn, study_id)
-        if row is None:
-            raise not_found("study")
-        context = study_page.context(conn, row, view.of(row))
+        row = study_of(conn, study_id)
+        context = page.context(conn, row, view.of(row))
         if context.tab == "recipe":
             wanted = RecipeTarget(variant, width, depth)
             context = replace(context, recipe=recipe_page.context(conn, row, wanted))
@@ -221,9 +227,9 @@ def workers_page(request: Request, database: DatabaseDep) -> Response:
     """Who can train, what each does, how much waits."""
     with database.read() as conn:
         rows = workers.all_workers(conn)
-        alive = {row.id for row in workers.alive(conn, within_s=ALIVE_S)}
+        alive = {row.id for row in workers.alive(conn, within_s=workers.ALIVE_S)}
         busy = {bundle.worker_id: bundle for bundle in attempts.running(conn)}
-        positions = {name: study_page.position(conn, bundle) for name, bundle in busy.items()}
+        positions = {name: header.position(conn, bundle) for name, bundle in busy.items()}
         waiting = attempts.waiting(conn)
     lines = [
         WorkerLine(
@@ -249,9 +255,7 @@ def help_page(request: Request) -> Response:
 def _extension_form(database: Database, study_id: str) -> Form:
     """A study with what its verdict advises; with nothing more, where it advises nothing."""
     with database.read() as conn:
-        row = studies.get(conn, study_id)
-        if row is None:
-            raise not_found("study")
+        row = study_of(conn, study_id)
         is_advised = isinstance(row.spec, StudySpec) and extending.advice(conn, study_id, row.spec)
     if not is_advised:
         return forms.filled(extending.blank(database, study_id))
@@ -266,9 +270,10 @@ def _idempotency_key(values: Mapping[str, str], spec: StudySpec) -> str | None:
     return "form-" + sha256(f"{values['key']} {digest(spec)}".encode()).hexdigest()[:32]
 
 
-def _refused(request: Request, form: Form, status: int) -> Response:
+def _refused(request: Request, database: Database, form: Form, status: int = 422) -> Response:
     """The form as it was typed, with its errors."""
     context = _form_context(form, PlanContext(None, "", "", (), ()))
+    context = replace(context, experiments=experiments.links(database))
     return templates.render(request, "new_study.html", context, status=status)
 
 

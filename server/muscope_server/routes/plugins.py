@@ -1,13 +1,14 @@
 """What the workers' plugins describe, for who has to know it without having the plugins."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict
 
 from muscope.plugins.descriptions import Described
 from muscope.storage import plugins, workers
 from muscope_server.deps import DatabaseDep
+from muscope_server.parameters import refuse_unknown
 
-router = APIRouter(prefix="/api/v1")
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_unknown)])
 
 
 class WorkerPlugins(BaseModel):
@@ -32,7 +33,7 @@ class PluginList(BaseModel):
 def list_plugins(database: DatabaseDep) -> PluginList:
     """The entries that plugins of living workers describe."""
     with database.read() as conn:
-        alive = workers.alive(conn, within_s=plugins.ALIVE_S)
+        alive = workers.alive(conn, within_s=workers.ALIVE_S)
     return PluginList(
         workers=tuple(
             WorkerPlugins(

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict
 
 from muscope.presets import PRESETS, SIZES, Preset, Size, published
@@ -10,8 +10,9 @@ from muscope.reports.html import spec_yaml
 from muscope.spec import StudySpec
 from muscope_server import estimates, experiments, schemas
 from muscope_server.deps import DatabaseDep, SettingsDep
+from muscope_server.parameters import refuse_unknown
 
-router = APIRouter(prefix="/api/v1")
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_unknown)])
 
 
 class PresetView(BaseModel):

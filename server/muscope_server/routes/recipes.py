@@ -2,19 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
 from muscope.recipe import Format
 from muscope.recipe.formats import WRITTEN
-from muscope.storage import studies
 from muscope_server import recipe_page
 from muscope_server.contexts import RecipeTarget
-from muscope_server.deps import DatabaseDep, StudyIdDep
-from muscope_server.errors import not_found
+from muscope_server.deps import DatabaseDep, StudyIdDep, study_of
+from muscope_server.parameters import WholeNumber, refuse_unknown
 from muscope_server.routes.downloads import attachment
 
-router = APIRouter(prefix="/api/v1")
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_unknown)])
 
 LONGEST = 200
 """Characters of the key of a variant."""
@@ -25,8 +24,8 @@ def read_recipe(
     study_id: StudyIdDep,
     database: DatabaseDep,
     *,
-    width: Annotated[int, Query(ge=1, le=65_536)],
-    depth: Annotated[int | None, Query(ge=1, le=512)] = None,
+    width: Annotated[WholeNumber, Query(ge=1, le=65_536)],
+    depth: Annotated[WholeNumber | None, Query(ge=1, le=512)] = None,
     variant: Annotated[str, Query(max_length=LONGEST)] = "",
     format: Format = Format.JSON,
 ) -> Response:
@@ -36,9 +35,7 @@ def read_recipe(
     """
     target = RecipeTarget(variant, str(width), "" if depth is None else str(depth))
     with database.read() as conn:
-        row = studies.get(conn, study_id)
-        if row is None:
-            raise not_found("study")
+        row = study_of(conn, study_id)
         text = recipe_page.written(conn, row, target, format)
     entry = WRITTEN[format]
     name = f"recipe-{width}{'' if depth is None else f'x{depth}'}.{entry.suffix}"

@@ -9,9 +9,10 @@ from muscope.ingest import Batch, Closing, Opening
 from muscope_server import json_body, schemas, urls
 from muscope_server.deps import DatabaseDep, DoorbellDep, SettingsDep
 from muscope_server.pace import Pace
+from muscope_server.parameters import refuse_unknown
 from muscope_server.services import recording
 
-router = APIRouter(prefix="/api/v1/recordings")
+router = APIRouter(prefix="/api/v1/recordings", dependencies=[Depends(refuse_unknown)])
 
 
 def _shape(model: type[BaseModel]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Reading what variants of several studies came to: every study once, however many of its own."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from sqlalchemy import Connection
@@ -41,11 +42,21 @@ class _Study:
         return {one.variant: one for one in verdicts.of_study(self._conn, self.row.id)}
 
     @cached_property
-    def trials(self) -> list[Trial]:
+    def trials(self) -> Mapping[str, Sequence[Trial]]:
         sweep = self.row.spec.sweep
-        if sweep is None or self.row.spec.kind != "lr_transfer":
-            return []
-        return list(placed(sweep, losses.trials(self._conn, self.row.id, self._variants)))
+        found: dict[str, list[Trial]] = defaultdict(list)
+        if sweep is not None and self.row.spec.kind == "lr_transfer":
+            for one in placed(sweep, losses.trials(self._conn, self.row.id, self._variants)):
+                found[one.variant].append(one)
+        return found
+
+    @cached_property
+    def surroundings(self) -> Mapping[str, Mapping[str, str]]:
+        return taken.surroundings(self._conn, self.row.id)
+
+    @cached_property
+    def device_s(self) -> Mapping[str, float]:
+        return taken.device_seconds(self._conn, self.row.id)
 
     def contender(self, variant: str, kind: TensorKind) -> Contender:
         return Contender(
@@ -53,12 +64,12 @@ class _Study:
             study_name=self.row.name,
             spec=self.row.spec,
             variant=variant,
-            trials=[one for one in self.trials if one.variant == variant],
+            trials=self.trials.get(variant, ()),
             transfer=self.transfer.get(variant),
             sizes=self.sizes.get(variant),
             samples=tuple(self._samples(variant, kind)),
-            surroundings=taken.surroundings(self._conn, self.row.id, variant),
-            device_s=taken.device_seconds(self._conn, self.row.id, variant),
+            surroundings=self.surroundings.get(variant, {}),
+            device_s=self.device_s.get(variant),
         )
 
     def _samples(self, variant: str, kind: TensorKind) -> Iterator[Sample]:

@@ -1,6 +1,5 @@
 """Adding to a study what is missing: by its own verdict's advice, or by what somebody asks for."""
 
-import json
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -10,7 +9,6 @@ from muscope import extension
 from muscope.extension import Addition
 from muscope.settings import Settings
 from muscope.spec import StudySpec
-from muscope.spec_file import explain
 from muscope.storage import reuse, verdicts
 from muscope.storage.database import Database
 from muscope_server import json_body
@@ -88,19 +86,13 @@ def read(body: bytes) -> Addition:
     """What the JSON body asks to add; nothing at all asks for what the verdict advises."""
     if not body.strip():
         return Addition()
-    return parse(json_body.parse(body))
-
-
-def parse(document: object) -> Addition:
-    """What is asked for, or a refusal that names each wrong field."""
     try:
-        # As JSON again: only there a list is a tuple, while "64" and 64.0 are no whole numbers.
-        return Addition.model_validate_json(json.dumps(document))
+        return json_body.read(body, Addition)
     except ValidationError as error:
         allowed = f"unknown field; allowed: {', '.join(Addition.model_fields)}"
         faults = [
             FieldError(path=one.path, message=allowed) if "unknown" in one.message else one
-            for one in _faults(error)
+            for one in json_body.faults(error)
         ]
         raise submission.invalid(faults) from None
 
@@ -111,9 +103,5 @@ def _grown(old: StudySpec, study_id: str, addition: Addition) -> Extended:
     except extension.NotGrown as error:
         raise submission.cannot_extend(error) from None
     except ValidationError as error:
-        raise submission.invalid(_faults(error)) from None
+        raise submission.invalid(json_body.faults(error)) from None
     return Extended(spec, addition, extension.words(old, spec), extension.changed(old, spec))
-
-
-def _faults(error: ValidationError) -> list[FieldError]:
-    return [FieldError(path=path, message=message) for path, message in explain(error)[:20]]

@@ -1,6 +1,5 @@
 """From bytes that a recorder sent to rows, within limits; refusals say what to do."""
 
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,21 +11,17 @@ from sqlalchemy import Connection
 from muscope import ingest
 from muscope.ingest import Batch, Closing, Opening
 from muscope.settings import Settings
-from muscope.spec_file import explain
-from muscope.storage import quota, recordings, studies
+from muscope.storage import planting, quota, recordings
 from muscope.storage.database import Database
 from muscope.storage.recordings import Recording
 from muscope_server import json_body
 from muscope_server.doorbell import Doorbell
-from muscope_server.errors import FieldError, Refusal, not_found, try_later
+from muscope_server.errors import Refusal, in_words, not_found, try_later
 from muscope_server.limits import RECORDED_ROWS, STUDIES_PER_HOUR
 
 logger = logging.getLogger(__name__)
 
 Sent = TypeVar("Sent", bound=BaseModel)
-
-_MOST_FAULTS = 100
-_SHOWN_FAULTS = 20
 
 
 def begin(database: Database, settings: Settings, body: bytes) -> Recording:
@@ -92,8 +87,7 @@ def _check_load(conn: Connection, begun: Recording, settings: Settings) -> None:
     if load.recent_studies > STUDIES_PER_HOUR:
         message = f"At most {STUDIES_PER_HOUR} studies can be begun in an hour."
         raise try_later(429, "too_many_studies", message, seconds=load.relief_s)
-    runs = len(studies.runs(conn, begun.study_id))
-    if runs > settings.max_runs:
+    if planting.runs_so_far(conn, begun.study_id) > settings.max_runs:
         message = f"A study has at most {settings.max_runs} runs; give this one another key."
         raise Refusal(422, "too_many_runs", message)
 
@@ -101,24 +95,12 @@ def _check_load(conn: Connection, begun: Recording, settings: Settings) -> None:
 def _read(body: bytes, model: type[Sent]) -> Sent:
     """400 where the bytes are malformed, 422 where they say what cannot be."""
     try:
-        document = json_body.parse(body)
+        return json_body.read(body, model)
     except Refusal as refusal:
         if "numbers must be finite" not in refusal.message:
             raise
         hint = 'write what is not finite in quotes: "nan", "inf" or "-inf".'
         raise json_body.malformed(f"{refusal.message.rstrip('.')}; {hint}") from None
-    try:
-        # As JSON again: only there a list is a tuple, while "64" and 64.0 are no whole numbers.
-        return model.model_validate_json(json.dumps(document))
     except ValidationError as error:
-        raise _invalid(error) from None
-
-
-def _invalid(error: ValidationError) -> Refusal:
-    if error.error_count() > _MOST_FAULTS:
-        faults = [FieldError(path="", message=f"{error.error_count()} fields are wrong")]
-    else:
-        found = explain(error)[:_SHOWN_FAULTS]
-        faults = [FieldError(path=path, message=message) for path, message in found]
-    said = "; ".join(f"{fault.path}: {fault.message}".lstrip(": ") for fault in faults[:3])
-    return Refusal(422, "invalid_recording", said, fields=faults)
+        fields = json_body.faults(error)
+        raise Refusal(422, "invalid_recording", in_words(fields), fields=fields) from None

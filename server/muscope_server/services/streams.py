@@ -3,8 +3,8 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TypeAlias
@@ -35,7 +35,8 @@ class Sign(Enum):
     ENDED = auto()
 
 
-Item: TypeAlias = EventRow | Sign
+Item: TypeAlias = tuple[str, EventRow] | Sign
+"""An event with the id of its study, or a sign."""
 
 
 @dataclass
@@ -72,17 +73,28 @@ class Streams:
         finally:
             self._open -= 1
 
-    async def watch(self, study_id: str, seq: int) -> AsyncIterator[Item]:
-        """Events after number `seq` as they happen, until nothing can follow or time is up."""
-        with self._watching(study_id, seq) as tail:
+    async def watch(self, seen: Mapping[str, int]) -> AsyncIterator[Item]:
+        """Events of studies after the numbers `seen`, until nothing can follow or time is up.
+
+        Of each study in order, as they happen.
+        """
+        seqs = dict(seen)
+        with ExitStack() as watching:
+            tails = {
+                one: watching.enter_context(self._watching(one, seq)) for one, seq in seqs.items()
+            }
             quiet_since = time.monotonic()
             deadline = quiet_since + STREAM_SECONDS
             while time.monotonic() < deadline and not self.is_stopping():
-                fresh = await self._since(tail, study_id, seq)
-                for event in fresh:
-                    seq = event.seq
-                    yield event
-                if not fresh and tail.has_ended:
+                fresh = [
+                    (one, event)
+                    for one, tail in tails.items()
+                    for event in await self._since(tail, one, seqs[one])
+                ]
+                for study_id, event in fresh:
+                    seqs[study_id] = event.seq
+                    yield study_id, event
+                if not fresh and all(tail.has_ended for tail in tails.values()):
                     yield Sign.ENDED
                     return
                 if fresh:
@@ -92,17 +104,19 @@ class Streams:
                     yield Sign.ALIVE
                 await asyncio.sleep(STREAM_POLL_SECONDS)
 
-    async def has_ended(self, study_id: str, seq: int) -> bool:
-        """Whether nothing can follow event number `seq`; a 404 when there is no such study."""
-        return await run_in_threadpool(self._has_ended, study_id, seq)
+    async def has_ended(self, seen: Mapping[str, int]) -> bool:
+        """Whether nothing can follow the events `seen`; a 404 when there is no such study."""
+        return await run_in_threadpool(self._has_ended, seen)
 
-    def _has_ended(self, study_id: str, seq: int) -> bool:
+    def _has_ended(self, seen: Mapping[str, int]) -> bool:
         with self._database.read() as conn:
-            row = studies.get(conn, study_id)
-            if row is None:
+            rows = [studies.get(conn, study_id) for study_id in seen]
+            if None in rows:
                 raise not_found("study")
-            over = row.state in _ENDED and seq >= row.event_seq
-            return over and study_id not in verdicts.unjudged(conn)
+            for row in filter(None, rows):
+                if row.state not in _ENDED or seen[row.id] < row.event_seq:
+                    return False
+            return seen.keys().isdisjoint(verdicts.unjudged(conn))
 
     @contextmanager
     def _watching(self, study_id: str, seq: int) -> Iterator[_Tail]:
@@ -131,7 +145,7 @@ class Streams:
         tail.events.extend(fresh)
         tail.seq = fresh[-1].seq if fresh else tail.seq
         if not fresh and tail.asked_at - tail.end_asked_at >= _END_POLL_SECONDS:
-            tail.has_ended = await self.has_ended(study_id, tail.seq)
+            tail.has_ended = await self.has_ended({study_id: tail.seq})
             tail.end_asked_at = time.monotonic()
 
     def _read(self, study_id: str, seq: int) -> list[EventRow]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from muscope import plan, spec_file
+from muscope import plan
 from muscope.extension import NotGrown
 from muscope.plan import Plan
 from muscope.settings import Settings
@@ -14,7 +14,7 @@ from muscope.spec import StudySpec, canonical_json
 from muscope.storage import bundles, plugins, quota, reuse, studies, workers
 from muscope.storage.database import Database
 from muscope_server.doorbell import Doorbell
-from muscope_server.errors import FieldError, Refusal, not_found, try_later
+from muscope_server.errors import FieldError, Refusal, in_words, not_found, try_later
 from muscope_server.limits import (
     CELLS,
     IDEMPOTENCY_KEY_CHARACTERS,
@@ -123,8 +123,7 @@ def _left(database: Database, spec: StudySpec, planned: Plan) -> Plan:
 
 def invalid(fields: Sequence[FieldError]) -> Refusal:
     """The refusal of a spec: what is wrong, field by field."""
-    message = "; ".join(spec_file.sentence(field.path, field.message) for field in fields[:3])
-    return Refusal(422, "invalid_spec", message, fields=fields)
+    return Refusal(422, "invalid_spec", in_words(fields), fields=fields)
 
 
 def _sentence(error: ValueError) -> str:
