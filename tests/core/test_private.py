@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from muscope import settings
-from muscope.cli import app
+from muscope.cli import app, configured
 from muscope.settings import Settings
 from muscope.storage.database import open_database
 from tests.storage import world
@@ -53,7 +52,7 @@ def test_a_command_that_makes_files_makes_them_private(
         seen.append(os.umask(0o077))
         raise Stop
 
-    monkeypatch.setattr(settings, "Settings", read)
+    monkeypatch.setattr(configured, "Settings", read)
     assert isinstance(CliRunner().invoke(app, command).exception, Stop)
     assert seen == [0o077]
     assert os.umask(0o022) == 0o022, "it was put back"
