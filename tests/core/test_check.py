@@ -135,6 +135,7 @@ def test_missing_data_are_told_in_a_sentence_that_says_where_to_put_them(
         (["small.yaml", "--csv", "./small.yaml"], "small.yaml is what is checked"),
         (["wrong.yaml"], "widths[0]: must be a whole number"),
         (["huge.yaml"], "at most 2000 are allowed"),
+        (["more.yaml"], "send it there with `muscope submit`"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_anything_is_trained(
@@ -144,6 +145,7 @@ def test_what_cannot_be_used_is_refused_before_anything_is_trained(
     widths = ", ".join(str(16 * n) for n in range(1, 65))
     huge = SMALL.replace("16, 32, 64", widths).replace("seeds: 3", "seeds: 64")
     (folder / "huge.yaml").write_text(huge)
+    (folder / "more.yaml").write_text(SMALL + "\nextends: abc\n")
     (folder / "rates.yaml").write_text(SMALL + "\nkind: lr_transfer\noctaves: [-1, 0, 1]\n")
     done = muscope("check", *arguments)
     assert done.exit_code == 2

@@ -86,10 +86,10 @@ def test_the_server_tests_pass_where_torch_is_not_installed(
         assert run(python, "-c", f"import {heavy}", cwd=tmp_path).returncode == 1
     shutil.copytree(ROOT / "tests", tmp_path / "tests")  # without the packages beside them
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    # These judge what they show, with numpy.
+    # These judge what they show, with numpy, or push what torch has trained.
     names = (
         *("compare", "grid", "joined_page", "kinds", "links", "presets", "rates_page"),
-        *("recipe", "recorder", "recordings", "search_page"),
+        *("pushed_check", "recipe", "recorder", "recordings", "search_page"),
     )
     judging = [f"--ignore=tests/server/test_{name}.py" for name in names]
     quick = ("-q", "-m", "not slow and not e2e", *judging, "tests/server")

@@ -65,12 +65,3 @@ def test_what_cannot_be_added_is_one_sentence(server: Running, study_id: str) ->
         assert result.exit_code == 2, result.output
         assert sentence in result.output
         assert len(result.output.strip().splitlines()) == 1
-
-
-def test_an_extension_is_not_trained_here(tmp_path: Path) -> None:
-    pytest.importorskip("scipy")  # this folder also runs where it is not installed
-    spec = measured.small().model_copy(update={"extends": "abc"})
-    (tmp_path / "study.yaml").write_text(spec_yaml(spec))
-    result = CliRunner().invoke(app, ["check", str(tmp_path / "study.yaml")])
-    assert result.exit_code != 0
-    assert "send it there with `muscope submit`" in result.output

@@ -2,16 +2,14 @@
 
 import pytest
 
+import muscope
 from muscope.storage import verdicts
+from tests.lab.test_api import WIDTHS, batch, sp
+from tests.server import recorded
 from tests.server.running import Running
 
 
 def test_the_verdict_there_is_that_of_the_result(server: Running) -> None:
-    pytest.importorskip("torch")  # this folder also runs where it is not installed
-    import muscope
-    from tests.lab.test_api import WIDTHS, batch, sp
-    from tests.server import recorded
-
     result = muscope.coordinate_check(
         sp, batch=batch, widths=WIDTHS, seeds=2, steps=1, progress=False
     )
@@ -26,10 +24,6 @@ def test_the_verdict_there_is_that_of_the_result(server: Running) -> None:
 
 
 def test_a_token_that_is_not_accepted_is_a_sentence(server: Running) -> None:
-    pytest.importorskip("torch")
-    import muscope
-    from tests.lab.test_api import batch, sp
-
     result = muscope.coordinate_check(
         sp, batch=batch, widths=(16, 32), seeds=1, steps=1, progress=False
     )
